@@ -1,0 +1,32 @@
+//! Sizes and offsets, asserted when either side is compiled.
+
+use core::mem::{align_of, offset_of, size_of};
+
+use crate::{
+    Connection, ConnectionKey, Counter, Denied, Endpoint, Event, FragmentHead, FragmentKey, Peer,
+    PeerKey, PolicyEntry, PolicyKey,
+};
+
+const _: () = {
+    assert!(size_of::<Endpoint>() == 24);
+    assert!(size_of::<PeerKey>() == 20);
+    assert!(size_of::<Peer>() == 12);
+    assert!(size_of::<PolicyKey>() == 16);
+    assert!(offset_of!(PolicyKey, policy) == 4);
+    assert!(offset_of!(PolicyKey, peer) == 8);
+    assert!(offset_of!(PolicyKey, direction) == 12);
+    assert!(offset_of!(PolicyKey, port) == 14);
+    assert!(size_of::<PolicyEntry>() == 12);
+    assert!(size_of::<ConnectionKey>() == 44);
+    assert!(align_of::<ConnectionKey>() == 4);
+    assert!(size_of::<Connection>() == 88);
+    assert!(size_of::<Denied>() == 80);
+    assert!(size_of::<FragmentKey>() == 44);
+    assert!(size_of::<FragmentHead>() == 16);
+    assert!(size_of::<Counter>() == 48);
+    assert!(size_of::<Event>() == 144);
+    assert!(offset_of!(Event, local) == 16);
+    assert!(offset_of!(Event, endpoint) == 80);
+    assert!(offset_of!(Event, local_port) == 112);
+    assert!(offset_of!(Event, source_mac) == 130);
+};

@@ -1,0 +1,141 @@
+//! Verdicts and their reasons. Numbers are only ever appended.
+
+/// Why a packet passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum ForwardReason {
+    /// No policy selects the workload in this direction.
+    Unenforced = 1,
+    /// A rule allows it.
+    Allowed = 2,
+    /// The answer direction of an allowed connection.
+    Reply = 3,
+    /// An ICMP error about an allowed connection.
+    Related = 4,
+    /// ARP or IPv6 neighbour discovery, which are never cut.
+    Neighbour = 5,
+}
+
+/// Why a packet was dropped, or would have been.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum DropReason {
+    /// No rule allows it, and a policy switched the workload to default deny.
+    DefaultDenied = 1,
+    /// A deny rule matches.
+    RuleDenied = 2,
+    /// A header is truncated or contradicts itself.
+    Malformed = 3,
+    /// An IP protocol that policies cannot name, to or from an enforced workload.
+    UnsupportedProtocol = 4,
+    /// An Ethernet protocol other than IPv4, IPv6 and ARP, to or from an enforced workload.
+    UnsupportedEthertype = 5,
+    /// A later fragment whose first fragment was not seen.
+    FragmentWithoutHead = 6,
+    /// The connection table refused the entry.
+    TableFull = 7,
+    /// The source address is not one of the workload's own.
+    SourceAddress = 8,
+    /// An IPv6 extension header that is unknown, or more of them than are followed.
+    ExtensionHeader = 9,
+}
+
+/// What happens to a packet, with its reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    /// Passes.
+    Forward(ForwardReason),
+    /// Dropped.
+    Drop(DropReason),
+    /// Passes, but would have been dropped.
+    Audit(DropReason),
+}
+
+impl ForwardReason {
+    /// All reasons, in the order of their numbers.
+    pub const ALL: [Self; 5] = [
+        Self::Unenforced,
+        Self::Allowed,
+        Self::Reply,
+        Self::Related,
+        Self::Neighbour,
+    ];
+
+    /// The reason of this number.
+    #[inline(always)]
+    pub const fn from_number(number: u8) -> Option<Self> {
+        match number {
+            1 => Some(Self::Unenforced),
+            2 => Some(Self::Allowed),
+            3 => Some(Self::Reply),
+            4 => Some(Self::Related),
+            5 => Some(Self::Neighbour),
+            _ => None,
+        }
+    }
+}
+
+impl DropReason {
+    /// All reasons, in the order of their numbers.
+    pub const ALL: [Self; 9] = [
+        Self::DefaultDenied,
+        Self::RuleDenied,
+        Self::Malformed,
+        Self::UnsupportedProtocol,
+        Self::UnsupportedEthertype,
+        Self::FragmentWithoutHead,
+        Self::TableFull,
+        Self::SourceAddress,
+        Self::ExtensionHeader,
+    ];
+
+    /// The reason of this number.
+    #[inline(always)]
+    pub const fn from_number(number: u8) -> Option<Self> {
+        match number {
+            1 => Some(Self::DefaultDenied),
+            2 => Some(Self::RuleDenied),
+            3 => Some(Self::Malformed),
+            4 => Some(Self::UnsupportedProtocol),
+            5 => Some(Self::UnsupportedEthertype),
+            6 => Some(Self::FragmentWithoutHead),
+            7 => Some(Self::TableFull),
+            8 => Some(Self::SourceAddress),
+            9 => Some(Self::ExtensionHeader),
+            _ => None,
+        }
+    }
+}
+
+impl Verdict {
+    /// The two bytes a verdict is stored as: verdict (1 forward, 2 drop, 4 audit, as in Hubble's
+    /// enum) and reason number.
+    #[inline(always)]
+    pub const fn to_numbers(self) -> (u8, u8) {
+        match self {
+            Self::Forward(reason) => (1, reason as u8),
+            Self::Drop(reason) => (2, reason as u8),
+            Self::Audit(reason) => (4, reason as u8),
+        }
+    }
+
+    /// The verdict of two stored bytes.
+    #[inline(always)]
+    pub const fn from_numbers(verdict: u8, reason: u8) -> Option<Self> {
+        match verdict {
+            1 => match ForwardReason::from_number(reason) {
+                Some(reason) => Some(Self::Forward(reason)),
+                None => None,
+            },
+            2 => match DropReason::from_number(reason) {
+                Some(reason) => Some(Self::Drop(reason)),
+                None => None,
+            },
+            4 => match DropReason::from_number(reason) {
+                Some(reason) => Some(Self::Audit(reason)),
+                None => None,
+            },
+            _ => None,
+        }
+    }
+}
