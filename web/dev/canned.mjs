@@ -1,0 +1,117 @@
+/** Made-up answers of the daemon for work on the page: a small shop, a stranger, and text that means harm. */
+
+const POLICY = { name: "backend-ingress", namespace: "shop", kind: "CiliumNetworkPolicy" };
+
+const ENDS = {
+  frontend: end("shop", "frontend-7d9f", 1001, ["k8s:app=frontend", "k8s:tier=web"], "10.7.0.2"),
+  backend: end("shop", "backend-5c44", 1002, ["k8s:app=backend"], "10.7.0.3"),
+  database: end("shop", "database-0", 1003, ["k8s:app=database"], "10.7.0.4"),
+  stranger: end("other", "stranger", 1004, ["k8s:app=stranger"], "10.7.0.9"),
+  world: { endpoint: { identity: 2, labels: ["reserved:world"] }, address: "203.0.113.7" },
+  hostile: end(
+    "shop",
+    "<img src=x onerror=alert(1)>\u202egnp.exe",
+    1005,
+    ["k8s:note=<script>alert(1)</script>"],
+    "10.7.0.66",
+  ),
+};
+
+function end(namespace, pod_name, identity, labels, address) {
+  return { endpoint: { namespace, pod_name, identity, labels }, address };
+}
+
+const SCENES = [
+  { from: "frontend", to: "backend", port: 8080, verdict: "FORWARDED" },
+  { from: "backend", to: "frontend", port: 8080, verdict: "FORWARDED", reply: true },
+  { from: "stranger", to: "backend", port: 8080, verdict: "DROPPED", reason: "POLICY_DENIED" },
+  { from: "backend", to: "database", port: 5432, verdict: "FORWARDED" },
+  { from: "frontend", to: "world", udp: true, port: 53, verdict: "FORWARDED" },
+  { from: "stranger", to: "database", port: 5432, verdict: "AUDIT", reason: "POLICY_DENIED" },
+  { from: "world", to: "backend", icmp: true, verdict: "DROPPED", reason: "POLICY_DENY" },
+  { from: "hostile", to: "backend", port: 22, verdict: "DROPPED", reason: "INVALID_SOURCE_IP" },
+];
+
+/** The `n`th flow of an endless day at the shop. */
+export function response(n, nowMs) {
+  const scene = SCENES[(n * 7 + Math.floor(n / 5)) % SCENES.length];
+  const time = new Date(nowMs).toISOString();
+  const flow = {
+    time,
+    uuid: `00000000-0000-4000-8000-${String(n).padStart(12, "0")}`,
+    verdict: scene.verdict,
+    IP: {
+      source: ENDS[scene.from].address,
+      destination: ENDS[scene.to].address,
+      ipVersion: "IPv4",
+    },
+    l4: layer4(scene, n),
+    source: ENDS[scene.from].endpoint,
+    destination: ENDS[scene.to].endpoint,
+    Type: "L3_L4",
+    node_name: "demo-node",
+    is_reply: scene.reply === true,
+    event_type: { type: scene.verdict === "DROPPED" ? 1 : 4, sub_type: scene.reason ? 133 : 0 },
+    traffic_direction: n % 2 === 0 ? "INGRESS" : "EGRESS",
+    Summary: summary(scene),
+    extensions: {
+      "@type": "flowd.v1.FlowExtension",
+      rule: { policy: "shop/backend-ingress", index: 0 },
+      policy_generation: "7",
+    },
+  };
+  if (scene.reason) flow.drop_reason_desc = scene.reason;
+  if (scene.reason) flow.ingress_denied_by = [POLICY];
+  else if (scene.to === "backend") flow.ingress_allowed_by = [POLICY];
+  return { flow, node_name: "demo-node", time };
+}
+
+function layer4(scene, n) {
+  if (scene.icmp) return { ICMPv4: { type: 8 } };
+  const client = 40_000 + (n % 20_000);
+  const ports = scene.reply
+    ? { source_port: scene.port, destination_port: client }
+    : { source_port: client, destination_port: scene.port };
+  return scene.udp ? { UDP: ports } : { TCP: { ...ports, flags: { SYN: true } } };
+}
+
+function summary(scene) {
+  if (scene.icmp) return "ICMPv4 EchoRequest";
+  if (scene.udp) return "UDP";
+  return scene.reply ? "TCP Flags: SYN, ACK" : "TCP Flags: SYN";
+}
+
+export function status() {
+  const names = ["frontend-7d9f", "backend-5c44", "database-0", "stranger"];
+  return {
+    version: "0.1.0",
+    node_name: "demo-node",
+    healthy: true,
+    problems: ["policies/broken.yaml:12: unknown field `toPort`; did you mean `toPorts`?"],
+    endpoints: names.map((name, index) => ({
+      id: index + 1,
+      namespace: index === 3 ? "other" : "shop",
+      name,
+      state: index === 3 ? "attaching" : "protected",
+      mode: index === 2 ? "audit" : "enforce",
+      interface: `veth${index}`,
+      ingress_enforced: index === 1,
+      desired_generation: "7",
+      enforced_generation: index === 3 ? "6" : "7",
+      policies: index === 1 ? ["shop/backend-ingress"] : [],
+    })),
+    ledger: {
+      rows: [
+        ledgerRow("FORWARDED", "", "INGRESS", "18446744073709551615", "98120", "0"),
+        ledgerRow("DROPPED", "POLICY_DENIED", "INGRESS", "1204331", "400", "12"),
+        ledgerRow("AUDIT", "POLICY_DENIED", "INGRESS", "8841", "90", "0"),
+      ],
+      deferred_pending: "12",
+      balanced: true,
+    },
+  };
+}
+
+function ledgerRow(verdict, reason, direction, packets, told, deferred) {
+  return { verdict, reason, direction, packets, bytes: "7731", told, coalesced: "51", deferred };
+}

@@ -1,0 +1,86 @@
+import { describe, expect, it } from "vitest";
+import { generations, isProtected, whole } from "../src/api/status";
+import { streamUrl } from "../src/api/stream";
+import { count, plural, rate, timeOfDay, words } from "../src/format";
+import { visible } from "../src/text";
+import { flatten } from "../src/view/flatten";
+
+const plain = (text: string) => text.replaceAll("\u202f", " ");
+
+describe("numbers", () => {
+  it("are exact up to the largest u64", () => {
+    expect(plain(count("18446744073709551615"))).toBe("18 446 744 073 709 551 615");
+    expect(plain(count(1_000))).toBe("1 000");
+    expect(count("999")).toBe("999");
+    expect(count(undefined)).toBe("0");
+    expect(count("12 cows")).toBe("0");
+    expect(whole("-1")).toBe(0n);
+  });
+
+  it("come with their noun", () => {
+    expect(plural(1, "row")).toBe("1 row");
+    expect(plural(0, "row")).toBe("0 rows");
+    expect(plain(plural(12_345n, "flow"))).toBe("12 345 flows");
+  });
+
+  it("are rounded where they are rates", () => {
+    expect(rate(0)).toBe("0");
+    expect(rate(0.42)).toBe("0.4");
+    expect(plain(rate(12_345.6))).toBe("12 346");
+  });
+});
+
+describe("times and names", () => {
+  it("are short in the table", () => {
+    expect(timeOfDay("2026-03-01T01:02:03.004005006Z")).toBe("01:02:03.004");
+    expect(timeOfDay("yesterday")).toBe("");
+    expect(timeOfDay(undefined)).toBe("");
+    expect(words("INVALID_SOURCE_IP")).toBe("invalid source ip");
+  });
+
+  it("cannot disguise themselves", () => {
+    expect(visible("a\u0000b\u200bc\u2066d\nе")).toBe("a\ufffdb\ufffdc\ufffdd\ufffdе");
+    expect(visible(undefined)).toBe("");
+    expect(visible("x".repeat(600), 10)).toBe(`${"x".repeat(10)}…`);
+  });
+});
+
+describe("status", () => {
+  it("knows the lagging endpoints", () => {
+    expect(generations([])).toBeNull();
+    const lagging = { desired_generation: "8", enforced_generation: "6" };
+    const current = { desired_generation: "7", enforced_generation: "7" };
+    expect(generations([lagging, current])).toEqual({ desired: 8n, enforced: 6n, behind: 1 });
+  });
+
+  it("counts only a protected endpoint as protected", () => {
+    expect(isProtected({ state: "protected" })).toBe(true);
+    expect(isProtected({ state: "ENDPOINT_STATE_PROTECTED" })).toBe(true);
+    expect(isProtected({ state: "failed: interface eth9 is gone" })).toBe(false);
+    expect(isProtected({})).toBe(false);
+  });
+});
+
+describe("the stream's address", () => {
+  it("asks for a verdict only when one is chosen", () => {
+    expect(streamUrl("ALL")).toBe("/api/v1/flows/stream?last=200");
+    expect(streamUrl("DROPPED")).toBe("/api/v1/flows/stream?last=200&verdict=DROPPED");
+  });
+});
+
+describe("flatten", () => {
+  it("names nested values by their path", () => {
+    expect(flatten({ a: { b: 1 }, c: [true, null] })).toEqual([
+      ["a.b", "1"],
+      ["c.0", "true"],
+      ["c.1", ""],
+    ]);
+  });
+
+  it("is bounded in depth and number", () => {
+    let deep: unknown = 1;
+    for (let depth = 0; depth < 5_000; depth += 1) deep = { deep };
+    expect(flatten(deep)).toEqual([["deep.deep.deep.deep.deep.deep", "nested too deep to show"]]);
+    expect(flatten(Array.from({ length: 5_000 }, (_, index) => index))).toHaveLength(101);
+  });
+});
