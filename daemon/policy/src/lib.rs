@@ -1,1 +1,44 @@
-//! Placeholder.
+//! Policies: from YAML text to the entries the eBPF programs look up.
+//!
+//! [`parse()`] reads CiliumNetworkPolicy and CiliumClusterwideNetworkPolicy objects into
+//! [`Policy`]s. A [`PolicySet`] of them is [compiled](compile()) for one [`Subject`] against a
+//! [`World`] of identities and CIDR classes; the numbers of the rules behind each entry live in a
+//! [`RuleTable`]. [`evaluate()`] answers the same questions straight from the semantics, without
+//! tables; tests hold the two against each other.
+//!
+//! Nothing here reads a file, a clock or the network.
+
+pub mod cidr;
+pub mod labels;
+
+mod compile;
+mod diagnostic;
+mod evaluate;
+mod lookup;
+mod match_type;
+mod object;
+mod parse;
+mod rules;
+mod selector;
+mod set;
+mod syntax;
+mod world;
+mod yaml;
+
+pub use compile::{
+    CompileError, Compiled, CompiledDirection, CompiledEntry, Digest, Subject, compile,
+};
+pub use diagnostic::Diagnostic;
+pub use evaluate::{Answer, Peer, Query, evaluate};
+pub use labels::{Label, LabelError, Labels};
+pub use lookup::{Hit, Target};
+pub use match_type::{MatchType, MatchedPeer};
+pub use object::{
+    CidrSet, Destination, Destinations, Entity, Kind, PeerSelector, Peers, Policy, PolicyRef, Rule,
+    RuleRef, Spec,
+};
+pub use parse::parse;
+pub use rules::{RuleTable, SavedError};
+pub use selector::{Key, Requirement, Selector};
+pub use set::PolicySet;
+pub use world::{RESERVED_IDENTITIES, World};

@@ -1,0 +1,261 @@
+//! Policies after parsing: every default filled in, every selector complete.
+
+use std::{fmt, sync::Arc};
+
+use flowd_abi::{Action, Direction};
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+use crate::{diagnostic::Diagnostic, labels::Labels, selector::Selector};
+
+/// The kinds of policy objects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Kind {
+    /// Of one namespace.
+    CiliumNetworkPolicy,
+    /// Of all namespaces.
+    CiliumClusterwideNetworkPolicy,
+}
+
+impl Kind {
+    /// The kind as YAML writes it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::CiliumNetworkPolicy => "CiliumNetworkPolicy",
+            Self::CiliumClusterwideNetworkPolicy => "CiliumClusterwideNetworkPolicy",
+        }
+    }
+}
+
+/// What names a policy: all a flow needs to say which policy it met.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct PolicyRef {
+    /// The kind of object.
+    pub kind: Kind,
+    /// Its namespace; `None` for a policy of all namespaces.
+    pub namespace: Option<String>,
+    /// Its name.
+    pub name: String,
+    /// The labels of its rules: where they are derived from, and what their author added.
+    pub labels: Labels,
+    /// The file it was read from.
+    pub file: String,
+    /// The line its document starts at.
+    pub line: u32,
+}
+
+impl fmt::Display for PolicyRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/", self.kind.name())?;
+        if let Some(namespace) = &self.namespace {
+            write!(f, "{namespace}/")?;
+        }
+        f.write_str(&self.name)
+    }
+}
+
+/// What names one rule of a policy.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct RuleRef {
+    /// The policy the rule belongs to.
+    pub policy: Arc<PolicyRef>,
+    /// Position in `specs`; `None` for the single `spec`.
+    pub spec: Option<u32>,
+    /// The direction the rule judges.
+    pub direction: Direction,
+    /// What the rule does.
+    pub action: Action,
+    /// Position in its list (`ingress`, `egressDeny`, ...).
+    pub index: u32,
+    /// The line the rule starts at.
+    pub line: u32,
+    /// The text its author wants in the flows it decides.
+    pub log: Option<String>,
+}
+
+impl RuleRef {
+    /// The path of the rule inside its object.
+    pub fn path(&self) -> String {
+        let list = match (self.direction, self.action) {
+            (Direction::Ingress, Action::Allow) => "ingress",
+            (Direction::Ingress, Action::Deny) => "ingressDeny",
+            (Direction::Egress, Action::Allow) => "egress",
+            (Direction::Egress, Action::Deny) => "egressDeny",
+        };
+        match self.spec {
+            None => format!("spec.{list}[{}]", self.index),
+            Some(spec) => format!("specs[{spec}].{list}[{}]", self.index),
+        }
+    }
+}
+
+impl fmt::Display for RuleRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} {} ({}:{})",
+            self.policy,
+            self.path(),
+            self.policy.file,
+            self.line
+        )
+    }
+}
+
+/// One policy object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// What names it.
+    pub reference: Arc<PolicyRef>,
+    /// Its specs; each stands for itself.
+    pub specs: Vec<Spec>,
+    /// What its author should know although the policy is in force.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// One subject and its rules.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spec {
+    /// The endpoints whose traffic is judged.
+    pub subject: Selector,
+    /// Whether what no rule allows is denied, towards the subject.
+    pub default_deny_ingress: bool,
+    /// Whether what no rule allows is denied, from the subject.
+    pub default_deny_egress: bool,
+    /// Whether the spec has a say about ingress at all.
+    pub judges_ingress: bool,
+    /// Whether the spec has a say about egress at all.
+    pub judges_egress: bool,
+    /// The rules of both directions and both actions.
+    pub rules: Vec<Rule>,
+}
+
+impl Spec {
+    /// Whether the spec has a say about `direction`.
+    pub const fn judges(&self, direction: Direction) -> bool {
+        match direction {
+            Direction::Ingress => self.judges_ingress,
+            Direction::Egress => self.judges_egress,
+        }
+    }
+
+    /// Whether the spec asks to deny what no rule of `direction` allows.
+    pub const fn default_deny(&self, direction: Direction) -> bool {
+        match direction {
+            Direction::Ingress => self.default_deny_ingress,
+            Direction::Egress => self.default_deny_egress,
+        }
+    }
+}
+
+/// One rule: who may (or may not) talk to the subject, on what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// What names it, with its direction and action.
+    pub reference: RuleRef,
+    /// The peers it is about.
+    pub peers: Peers,
+    /// The protocols and ports it is about.
+    pub destinations: Destinations,
+}
+
+/// The peers of a rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Peers {
+    /// Every peer there is.
+    Any,
+    /// Each peer at least one of these selects; an empty list selects nobody.
+    Of(Vec<PeerSelector>),
+}
+
+/// One way to name peers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PeerSelector {
+    /// Peers by their labels, complete with the namespace the policy implies.
+    Labels(Selector),
+    /// A well-known group of peers.
+    Entity(Entity),
+    /// Addresses outside the workloads.
+    Cidr(CidrSet),
+}
+
+/// Addresses in `cidr` and in none of `except`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CidrSet {
+    /// The block.
+    pub cidr: IpNet,
+    /// What is cut out of it.
+    pub except: Vec<IpNet>,
+}
+
+/// A well-known group of peers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Entity {
+    /// Everyone.
+    All,
+    /// Every address that is no workload and no node.
+    World,
+    /// Everything of this cluster: its workloads and its nodes.
+    Cluster,
+    /// This node.
+    Host,
+    /// Other nodes.
+    RemoteNode,
+    /// The Kubernetes API server.
+    KubeApiserver,
+    /// Health probes of the agent.
+    Health,
+    /// Workloads whose labels are not known yet.
+    Init,
+    /// Ingress proxies.
+    Ingress,
+    /// Workloads without an agent.
+    Unmanaged,
+    /// Nobody.
+    None,
+}
+
+/// The protocols and ports of a rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Destinations {
+    /// Every protocol, every port.
+    Any,
+    /// Whatever at least one of these covers.
+    Of(Vec<Destination>),
+}
+
+/// A range of ports of one protocol; for ICMP the port is the message type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Destination {
+    /// IP protocol number.
+    pub protocol: u8,
+    /// First port of the range.
+    pub first: u16,
+    /// Last port of the range.
+    pub last: u16,
+}
+
+impl Destination {
+    /// Every port of a protocol.
+    pub const fn all(protocol: u8) -> Self {
+        Self {
+            protocol,
+            first: 0,
+            last: u16::MAX,
+        }
+    }
+
+    /// One port, or one ICMP type.
+    pub const fn one(protocol: u8, port: u16) -> Self {
+        Self {
+            protocol,
+            first: port,
+            last: port,
+        }
+    }
+
+    /// Whether every port is meant.
+    pub const fn is_all(&self) -> bool {
+        self.first == 0 && self.last == u16::MAX
+    }
+}

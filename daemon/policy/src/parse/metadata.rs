@@ -1,0 +1,74 @@
+//! An object's metadata: name, namespace, uid.
+
+use super::field::{Field, Object};
+use crate::{object::Kind, syntax};
+
+/// The namespace of an object that names none.
+const DEFAULT_NAMESPACE: &str = "default";
+
+/// Fields an API server fills in; they say nothing about the policy.
+const FIELDS: [&str; 13] = [
+    "name",
+    "namespace",
+    "uid",
+    "labels",
+    "annotations",
+    "creationTimestamp",
+    "deletionGracePeriodSeconds",
+    "deletionTimestamp",
+    "finalizers",
+    "generation",
+    "managedFields",
+    "ownerReferences",
+    "resourceVersion",
+];
+
+/// What names the object.
+pub(super) struct Metadata {
+    pub(super) name: String,
+    pub(super) namespace: Option<String>,
+    pub(super) uid: Option<String>,
+}
+
+pub(super) fn read(object: &Object<'_>, kind: Kind) -> Option<Metadata> {
+    let metadata = object
+        .require("metadata", "write metadata: {name: ...}")?
+        .object(
+            &FIELDS,
+            &[("generateName", "give the policy a name of its own")],
+        )?;
+    let name = metadata.require("name", "every policy needs a name")?;
+    let name = checked(name, syntax::dns_subdomain)?;
+    let namespace = match (kind, metadata.get("namespace")) {
+        (Kind::CiliumNetworkPolicy, None) => Some(DEFAULT_NAMESPACE.to_owned()),
+        (Kind::CiliumNetworkPolicy, Some(field)) => Some(checked(field, syntax::dns_label)?),
+        (Kind::CiliumClusterwideNetworkPolicy, None) => None,
+        (Kind::CiliumClusterwideNetworkPolicy, Some(field)) => {
+            field.refuse(
+                "a CiliumClusterwideNetworkPolicy has no namespace",
+                "remove it, or make the policy a CiliumNetworkPolicy",
+            );
+            return None;
+        }
+    };
+    let uid = match metadata.get("uid") {
+        None => None,
+        Some(field) => Some(checked(field, syntax::label_value)?),
+    };
+    Some(Metadata {
+        name,
+        namespace,
+        uid,
+    })
+}
+
+fn checked(field: &Field<'_>, check: fn(&str) -> Result<(), &'static str>) -> Option<String> {
+    let text = field.text()?;
+    match check(text) {
+        Ok(()) => Some(text.to_owned()),
+        Err(reason) => {
+            field.error(format!("{:?} is not valid", syntax::shorten(text)), reason);
+            None
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! The peers of a rule: endpoints, entities, address blocks.
+
+use super::{
+    field::{Field, Object, Refused},
+    selector,
+    spec::Context,
+};
+use crate::{
+    cidr,
+    labels::{NAMESPACE_KEY, SOURCE_K8S},
+    object::{CidrSet, Entity, PeerSelector},
+    selector::{Key, Requirement, Selector},
+    syntax,
+};
+
+/// What the peer fields are called in one direction.
+#[derive(Clone, Copy)]
+pub(super) struct Names {
+    pub(super) endpoints: &'static str,
+    pub(super) entities: &'static str,
+    pub(super) cidr: &'static str,
+    pub(super) cidr_set: &'static str,
+}
+
+const ENTITIES: [(&str, Entity); 11] = [
+    ("all", Entity::All),
+    ("world", Entity::World),
+    ("cluster", Entity::Cluster),
+    ("host", Entity::Host),
+    ("remote-node", Entity::RemoteNode),
+    ("kube-apiserver", Entity::KubeApiserver),
+    ("health", Entity::Health),
+    ("init", Entity::Init),
+    ("ingress", Entity::Ingress),
+    ("unmanaged", Entity::Unmanaged),
+    ("none", Entity::None),
+];
+
+const REFUSED_IN_SET: [Refused; 2] = [
+    (
+        "cidrGroupRef",
+        "CIDR groups are not supported yet; list the prefixes",
+    ),
+    (
+        "cidrGroupSelector",
+        "CIDR groups are not supported yet; list the prefixes",
+    ),
+];
+
+/// The peers a rule names; `Some(None)` when it names none at all, `None` when something was
+/// reported about them.
+pub(super) fn read(
+    rule: &Object<'_>,
+    names: &Names,
+    context: &Context<'_>,
+) -> Option<Option<Vec<PeerSelector>>> {
+    let kinds = [names.endpoints, names.entities, names.cidr, names.cidr_set];
+    let mut used: Option<&str> = None;
+    let mut peers: Option<Vec<Option<PeerSelector>>> = None;
+    for kind in kinds {
+        let Some(field) = rule.get(kind) else {
+            continue;
+        };
+        let items = field.items()?;
+        if !items.is_empty()
+            && let Some(other) = used.replace(kind)
+        {
+            field.refuse(
+                format!("cannot be combined with {other} in one rule"),
+                "write two rules; a rule's peers are all of one kind",
+            );
+            return None;
+        }
+        let read = |item: &Field<'_>| match kind {
+            kind if kind == names.endpoints => endpoints(item, context),
+            kind if kind == names.entities => entity(item),
+            kind if kind == names.cidr => block(item),
+            _ => block_with_exceptions(item),
+        };
+        peers.get_or_insert_default().extend(items.iter().map(read));
+    }
+    match peers {
+        None => Some(None),
+        Some(peers) => peers.into_iter().collect::<Option<Vec<_>>>().map(Some),
+    }
+}
+
+fn endpoints(item: &Field<'_>, context: &Context<'_>) -> Option<PeerSelector> {
+    let selector = selector::read(item)?;
+    Some(PeerSelector::Labels(complete(selector, context)))
+}
+
+/// A peer selector that says nothing about namespaces means the policy's own; in a policy of all
+/// namespaces it means endpoints that have one.
+fn complete(selector: Selector, context: &Context<'_>) -> Selector {
+    if selector.names_reserved() || selector.names_namespace() {
+        return selector;
+    }
+    let key = Key::of(SOURCE_K8S, NAMESPACE_KEY);
+    match &context.policy.namespace {
+        Some(namespace) => selector.and(Requirement::equals(key, namespace)),
+        None if context.subject.names_reserved_key("init") => selector,
+        None => selector.and(Requirement::Exists(key)),
+    }
+}
+
+fn entity(item: &Field<'_>) -> Option<PeerSelector> {
+    let name = item.text()?;
+    if let Some((_, entity)) = ENTITIES.iter().find(|(known, _)| *known == name) {
+        return Some(PeerSelector::Entity(*entity));
+    }
+    let help = match name {
+        "world-ipv4" => "use the CIDR 0.0.0.0/0".to_owned(),
+        "world-ipv6" => "use the CIDR ::/0".to_owned(),
+        "cluster-mesh" => "flowd knows one cluster; use cluster".to_owned(),
+        _ => format!("there are {}", ENTITIES.map(|(known, _)| known).join(", ")),
+    };
+    item.error(
+        format!("there is no entity {:?}", syntax::shorten(name)),
+        help,
+    );
+    None
+}
+
+fn block(item: &Field<'_>) -> Option<PeerSelector> {
+    Some(PeerSelector::Cidr(CidrSet {
+        cidr: prefix(item)?,
+        except: Vec::new(),
+    }))
+}
+
+fn block_with_exceptions(item: &Field<'_>) -> Option<PeerSelector> {
+    let object = item.object(&["cidr", "except"], &REFUSED_IN_SET)?;
+    let cidr = prefix(object.require("cidr", "name a prefix such as 10.0.0.0/8")?)?;
+    let mut except = Vec::new();
+    for exception in object.items("except").unwrap_or_default() {
+        let inner = prefix(&exception)?;
+        if !cidr::contains(&cidr, &inner) {
+            exception.error(
+                format!("{inner} is not inside {cidr}"),
+                "an exception must be part of its cidr",
+            );
+            return None;
+        }
+        except.push(inner);
+    }
+    Some(PeerSelector::Cidr(CidrSet { cidr, except }))
+}
+
+fn prefix(field: &Field<'_>) -> Option<ipnet::IpNet> {
+    match cidr::parse(field.text()?) {
+        Ok(prefix) => Some(prefix),
+        Err(reason) => {
+            field.error(
+                reason,
+                "write a prefix such as 192.0.2.0/24 or 2001:db8::/32",
+            );
+            None
+        }
+    }
+}

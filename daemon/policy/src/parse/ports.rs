@@ -1,0 +1,188 @@
+//! `toPorts`: protocols and ports.
+
+use flowd_abi::protocol::{SCTP, TCP, UDP};
+
+use super::field::{Field, Object, Refused};
+use crate::{object::Destination, syntax, yaml::Value};
+
+/// More ports in one entry than the language allows.
+const MAX_PORTS: usize = 40;
+/// A longer name is not a service name (RFC 6335, section 5.1).
+const MAX_NAME: usize = 15;
+
+const NO_PROXY: &str = "TLS termination needs a proxy, which flowd has none of; remove it";
+const REFUSED: [Refused; 5] = [
+    (
+        "rules",
+        "rules above layer 4 are not enforced yet; remove them to allow the ports as a whole",
+    ),
+    (
+        "serverNames",
+        "TLS server names are not enforced yet; remove them to allow the ports as a whole",
+    ),
+    ("terminatingTLS", NO_PROXY),
+    ("originatingTLS", NO_PROXY),
+    ("listener", "flowd has no proxy to redirect to; remove it"),
+];
+
+/// The destinations `toPorts` names; `Some(None)` when it is absent or empty, `None` when
+/// something was reported about it.
+pub(super) fn read(rule: &Object<'_>) -> Option<Option<Vec<Destination>>> {
+    let Some(field) = rule.get("toPorts") else {
+        return Some(None);
+    };
+    let entries = field.items()?;
+    if entries.is_empty() {
+        return Some(None);
+    }
+    let read: Vec<Option<Vec<Destination>>> = entries.iter().map(entry).collect();
+    let read: Option<Vec<Vec<Destination>>> = read.into_iter().collect();
+    Some(Some(read?.concat()))
+}
+
+fn entry(field: &Field<'_>) -> Option<Vec<Destination>> {
+    let object = field.object(&["ports"], &REFUSED)?;
+    let ports = object.items("ports").unwrap_or_default();
+    if ports.is_empty() {
+        field.error(
+            "names no port",
+            "list at least one port, or leave out toPorts to mean every port",
+        );
+        return None;
+    }
+    if ports.len() > MAX_PORTS {
+        field.error(
+            format!(
+                "lists {} ports; at most {MAX_PORTS} are allowed",
+                ports.len()
+            ),
+            "use endPort for ranges, or split the list over two entries of toPorts",
+        );
+        return None;
+    }
+    let read: Vec<Option<Vec<Destination>>> = ports.iter().map(port).collect();
+    let read: Option<Vec<Vec<Destination>>> = read.into_iter().collect();
+    Some(read?.concat())
+}
+
+fn port(field: &Field<'_>) -> Option<Vec<Destination>> {
+    let object = field.object(&["port", "endPort", "protocol"], &[])?;
+    let protocols = protocols(&object);
+    let port = object.require(
+        "port",
+        "write a port, or \"0\" for every port of the protocol",
+    )?;
+    let first = number(port)?;
+    let last = match object.get("endPort") {
+        None => first,
+        Some(field) => match last(field)? {
+            0 => first,
+            last => {
+                if last < first {
+                    field.warning(
+                        format!("is below port {first}; only port {first} is meant"),
+                        "swap port and endPort, or remove endPort",
+                    );
+                }
+                last.max(first)
+            }
+        },
+    };
+    let range = |&protocol| match first {
+        0 => Destination::all(protocol),
+        first => Destination {
+            protocol,
+            first,
+            last,
+        },
+    };
+    Some(protocols?.iter().map(range).collect())
+}
+
+fn protocols(object: &Object<'_>) -> Option<&'static [u8]> {
+    const ANY: &[u8] = &[TCP, UDP, SCTP];
+    let Some(field) = object.get("protocol") else {
+        return Some(ANY);
+    };
+    let name = field.text()?.to_ascii_uppercase();
+    match name.as_str() {
+        "" | "ANY" => Some(ANY),
+        "TCP" => Some(&[TCP]),
+        "UDP" => Some(&[UDP]),
+        "SCTP" => Some(&[SCTP]),
+        "ICMP" | "ICMPV6" => {
+            field.error(
+                format!("{name} has no ports"),
+                "use icmps beside, not inside, toPorts",
+            );
+            None
+        }
+        _ => {
+            field.error(
+                format!("{:?} is not a protocol with ports", syntax::shorten(&name)),
+                "use TCP, UDP, SCTP or ANY",
+            );
+            None
+        }
+    }
+}
+
+fn number(field: &Field<'_>) -> Option<u16> {
+    let text = match field.value() {
+        Value::Integer(number) => number.to_string(),
+        Value::Text(text) => text.clone(),
+        Value::Null | Value::Boolean(_) | Value::Float(_) | Value::List(_) | Value::Object(_) => {
+            field.text()?.to_owned()
+        }
+    };
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let (message, help) = if digits && text.len() > 1 && text.starts_with('0') {
+        (
+            format!("{:?} starts with 0", syntax::shorten(&text)),
+            "write the port in decimal digits",
+        )
+    } else if digits {
+        match text.parse() {
+            Ok(number) => return Some(number),
+            Err(_) => (
+                format!("{} is not a port", syntax::shorten(&text)),
+                "ports are 1 to 65535, or 0 for every port",
+            ),
+        }
+    } else if is_service_name(&text) {
+        (
+            format!("port names such as {text:?} are not supported yet"),
+            "write the port's number",
+        )
+    } else {
+        (
+            format!("{:?} is not a port", syntax::shorten(&text)),
+            "ports are 1 to 65535, or 0 for every port",
+        )
+    };
+    field.error(message, help);
+    None
+}
+
+fn last(field: &Field<'_>) -> Option<u16> {
+    if let Value::Integer(number) = field.value()
+        && let Ok(number) = u16::try_from(*number)
+    {
+        return Some(number);
+    }
+    field.error(
+        "is not a port number",
+        "endPort is a number from 1 to 65535, without quotes",
+    );
+    None
+}
+
+fn is_service_name(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric();
+    let bytes = text.as_bytes();
+    bytes.len() <= MAX_NAME
+        && bytes.iter().any(u8::is_ascii_alphabetic)
+        && bytes.iter().all(|&byte| plain(byte) || byte == b'-')
+        && bytes.first().is_some_and(|&byte| plain(byte))
+        && bytes.last().is_some_and(|&byte| plain(byte))
+}

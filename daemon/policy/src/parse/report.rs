@@ -1,0 +1,68 @@
+//! Collects findings about one file.
+
+use std::cell::RefCell;
+
+use crate::{diagnostic::Diagnostic, yaml::Place};
+
+/// A file with more findings than this is told only the first ones.
+const MAX_FINDINGS: usize = 64;
+
+/// The findings about one file, errors and warnings apart.
+pub(super) struct Report {
+    file: String,
+    errors: RefCell<Vec<Diagnostic>>,
+    warnings: RefCell<Vec<Diagnostic>>,
+}
+
+impl Report {
+    pub(super) fn new(file: &str) -> Self {
+        Self {
+            file: file.to_owned(),
+            errors: RefCell::default(),
+            warnings: RefCell::default(),
+        }
+    }
+
+    pub(super) fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// Something that makes the policy invalid.
+    pub(super) fn error(&self, place: Place, path: &str, message: String, help: String) {
+        let mut errors = self.errors.borrow_mut();
+        if errors.len() < MAX_FINDINGS {
+            errors.push(self.finding(place, path, message, help));
+        }
+    }
+
+    /// Something the author should know although the policy is valid.
+    pub(super) fn warning(&self, place: Place, path: &str, message: String, help: String) {
+        let mut warnings = self.warnings.borrow_mut();
+        if warnings.len() < MAX_FINDINGS {
+            warnings.push(self.finding(place, path, message, help));
+        }
+    }
+
+    /// The warnings since the last call.
+    pub(super) fn take_warnings(&self) -> Vec<Diagnostic> {
+        self.warnings.take()
+    }
+
+    /// All errors, in the order of the text.
+    pub(super) fn into_errors(self) -> Vec<Diagnostic> {
+        let mut errors = self.errors.into_inner();
+        errors.sort_by_key(|error| (error.line, error.column));
+        errors
+    }
+
+    fn finding(&self, place: Place, path: &str, message: String, help: String) -> Diagnostic {
+        Diagnostic {
+            file: self.file.clone(),
+            line: place.line,
+            column: place.column,
+            path: path.to_owned(),
+            message,
+            help,
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! All policies in force, arranged so that an endpoint finds its own quickly.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use ipnet::IpNet;
+
+use crate::{
+    cidr,
+    labels::{Labels, NAMESPACE_KEY},
+    object::{Policy, PolicyRef, Spec},
+};
+
+/// Policies in a fixed order, with their specs by the namespace of their subjects.
+#[derive(Clone, Debug, Default)]
+pub struct PolicySet {
+    policies: Vec<Policy>,
+    /// Places of the specs that select subjects of one namespace only.
+    by_namespace: BTreeMap<String, Vec<Place>>,
+    /// Places of the specs whose subjects may be anywhere.
+    anywhere: Vec<Place>,
+}
+
+/// Positions of a policy and of a spec in it.
+type Place = (usize, usize);
+
+impl PolicySet {
+    /// The set of `policies`, whatever order they come in.
+    pub fn new(mut policies: Vec<Policy>) -> Self {
+        policies.sort_by(|a, b| a.reference.cmp(&b.reference));
+        let mut set = Self::default();
+        for (position, policy) in policies.iter().enumerate() {
+            for (index, spec) in policy.specs.iter().enumerate() {
+                let place = (position, index);
+                match spec.subject.only_values(NAMESPACE_KEY) {
+                    None => set.anywhere.push(place),
+                    Some(namespaces) => {
+                        for namespace in namespaces {
+                            set.by_namespace
+                                .entry(namespace.clone())
+                                .or_default()
+                                .push(place);
+                        }
+                    }
+                }
+            }
+        }
+        set.policies = policies;
+        set
+    }
+
+    /// The policies in order.
+    pub fn policies(&self) -> &[Policy] {
+        &self.policies
+    }
+
+    /// Every prefix that must become a CIDR class; see [`cidr::prefixes`].
+    pub fn prefixes(&self) -> BTreeSet<IpNet> {
+        cidr::prefixes(&self.policies)
+    }
+
+    /// The specs that select an endpoint with these labels.
+    pub fn selecting(&self, labels: &Labels) -> Vec<(&Arc<PolicyRef>, &Spec)> {
+        let own = labels
+            .values(None, NAMESPACE_KEY)
+            .filter_map(|namespace| self.by_namespace.get(namespace))
+            .flatten();
+        let places: BTreeSet<&Place> = self.anywhere.iter().chain(own).collect();
+        places
+            .into_iter()
+            .filter_map(|&(position, index)| {
+                let policy = self.policies.get(position)?;
+                let spec = policy.specs.get(index)?;
+                spec.subject
+                    .matches(labels)
+                    .then_some((&policy.reference, spec))
+            })
+            .collect()
+    }
+}
+
+impl FromIterator<Policy> for PolicySet {
+    fn from_iter<I: IntoIterator<Item = Policy>>(policies: I) -> Self {
+        Self::new(policies.into_iter().collect())
+    }
+}

@@ -1,0 +1,220 @@
+//! What the compiler knows of everyone a workload can talk to: identities and CIDR classes.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use ipnet::IpNet;
+
+use crate::{
+    labels::{Label, Labels},
+    selector::{Requirement, Selector},
+};
+
+/// The reserved identities and the names of their `reserved:` labels.
+pub const RESERVED_IDENTITIES: [(u32, &[&str]); 8] = [
+    (1, &["host"]),
+    (2, &["world"]),
+    (3, &["unmanaged"]),
+    (4, &["health"]),
+    (5, &["init"]),
+    (6, &["remote-node"]),
+    (7, &["kube-apiserver", "remote-node"]),
+    (8, &["ingress"]),
+];
+
+/// A selector no policy has used in this many compilations' worth of others is forgotten.
+const MAX_SELECTIONS: usize = 65_536;
+
+/// Identities with their labels, CIDR classes with their prefixes.
+///
+/// A world address has the identity `world` and the class of the longest configured prefix that
+/// contains it (0 for none); a workload has its own identity and class 0. Remembers what each
+/// selector selects, and keeps that up to date as identities come and go.
+#[derive(Clone, Debug, Default)]
+pub struct World {
+    identities: BTreeMap<u32, Labels>,
+    classes: BTreeMap<u32, IpNet>,
+    by_label: HashMap<Label, BTreeSet<u32>>,
+    selections: HashMap<Selector, Selection>,
+}
+
+/// The identities a selector selects.
+type Selection = Arc<BTreeSet<u32>>;
+
+impl World {
+    /// A world of the reserved identities only.
+    pub fn new() -> Self {
+        let mut world = Self::default();
+        for (identity, names) in RESERVED_IDENTITIES {
+            world.insert(identity, Labels::reserved(names));
+        }
+        world
+    }
+
+    /// The identities and their labels.
+    pub const fn identities(&self) -> &BTreeMap<u32, Labels> {
+        &self.identities
+    }
+
+    /// The CIDR classes and their prefixes.
+    pub const fn classes(&self) -> &BTreeMap<u32, IpNet> {
+        &self.classes
+    }
+
+    /// Adds an identity, or gives it other labels.
+    pub fn insert(&mut self, identity: u32, labels: Labels) {
+        if self.identities.get(&identity) == Some(&labels) {
+            return;
+        }
+        self.remove(identity);
+        for label in labels.iter() {
+            self.by_label
+                .entry(label.clone())
+                .or_default()
+                .insert(identity);
+        }
+        for (selector, selection) in &mut self.selections {
+            if selector.matches(&labels) {
+                Arc::make_mut(selection).insert(identity);
+            }
+        }
+        self.identities.insert(identity, labels);
+    }
+
+    /// Forgets an identity; returns its labels.
+    pub fn remove(&mut self, identity: u32) -> Option<Labels> {
+        let labels = self.identities.remove(&identity)?;
+        for label in labels.iter() {
+            if let Some(carriers) = self.by_label.get_mut(label) {
+                carriers.remove(&identity);
+                if carriers.is_empty() {
+                    self.by_label.remove(label);
+                }
+            }
+        }
+        for (selector, selection) in &mut self.selections {
+            if selector.matches(&labels) {
+                Arc::make_mut(selection).remove(&identity);
+            }
+        }
+        Some(labels)
+    }
+
+    /// Replaces the CIDR classes: at least one for every prefix in
+    /// [`prefixes`](crate::cidr::prefixes) of the policies compiled against this world.
+    pub fn set_classes(&mut self, classes: BTreeMap<u32, IpNet>) {
+        self.classes = classes;
+    }
+
+    /// The identities `selector` selects.
+    pub(crate) fn select(&mut self, selector: &Selector) -> Selection {
+        if let Some(selection) = self.selections.get(selector) {
+            return Arc::clone(selection);
+        }
+        let selection: Selection = Arc::new(match self.candidates(selector) {
+            Some(candidates) => self.matching(selector, candidates.into_iter()),
+            None => self.matching(selector, self.identities.keys().copied()),
+        });
+        if self.selections.len() >= MAX_SELECTIONS {
+            self.selections.clear();
+        }
+        self.selections
+            .insert(selector.clone(), Arc::clone(&selection));
+        selection
+    }
+
+    fn matching(
+        &self,
+        selector: &Selector,
+        candidates: impl Iterator<Item = u32>,
+    ) -> BTreeSet<u32> {
+        candidates
+            .filter(|identity| {
+                self.identities
+                    .get(identity)
+                    .is_some_and(|labels| selector.matches(labels))
+            })
+            .collect()
+    }
+
+    /// The carriers of the rarest label the selector insists on, when it insists on one whose
+    /// source is known.
+    fn candidates(&self, selector: &Selector) -> Option<BTreeSet<u32>> {
+        let nobody = BTreeSet::new();
+        selector
+            .requirements()
+            .filter_map(|requirement| match requirement {
+                Requirement::In(key, values) => Some((key.source.as_deref()?, &key.name, values)),
+                Requirement::NotIn(..) | Requirement::Exists(_) | Requirement::DoesNotExist(_) => {
+                    None
+                }
+            })
+            .map(|(source, name, values)| {
+                values
+                    .iter()
+                    .map(|value| {
+                        let label = Label::new(source, name, value);
+                        self.by_label.get(&label).unwrap_or(&nobody)
+                    })
+                    .collect::<Vec<_>>()
+            })
+            .min_by_key(|carriers| carriers.iter().map(|set| set.len()).sum::<usize>())
+            .map(|carriers| carriers.into_iter().flatten().copied().collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{labels::for_endpoint, selector::Key};
+
+    fn world() -> World {
+        let mut world = World::new();
+        world.insert(256, for_endpoint("shop", [("app", "web")]).unwrap());
+        world.insert(257, for_endpoint("shop", [("app", "api")]).unwrap());
+        world
+    }
+
+    fn web() -> Selector {
+        [Requirement::equals(Key::of("k8s", "app"), "web")]
+            .into_iter()
+            .collect()
+    }
+
+    #[test]
+    fn selects_by_known_and_by_any_source() {
+        let mut world = world();
+        let any: Selector = [Requirement::equals(Key::any("app"), "web")]
+            .into_iter()
+            .collect();
+        assert_eq!(*world.select(&web()), BTreeSet::from([256]));
+        assert_eq!(*world.select(&any), BTreeSet::from([256]));
+        assert_eq!(world.select(&Selector::default()).len(), 10);
+    }
+
+    #[test]
+    fn a_remembered_selection_follows_the_identities() {
+        let mut world = world();
+        assert_eq!(*world.select(&web()), BTreeSet::from([256]));
+        world.insert(258, for_endpoint("bank", [("app", "web")]).unwrap());
+        assert_eq!(*world.select(&web()), BTreeSet::from([256, 258]));
+        world.insert(256, for_endpoint("shop", [("app", "old")]).unwrap());
+        world.remove(257);
+        assert_eq!(*world.select(&web()), BTreeSet::from([258]));
+        let mut fresh = World::new();
+        for (&identity, labels) in world.identities() {
+            fresh.insert(identity, labels.clone());
+        }
+        assert_eq!(world.select(&web()), fresh.select(&web()));
+    }
+
+    #[test]
+    fn nobody_carries_an_unknown_label() {
+        let none: Selector = [Requirement::equals(Key::of("k8s", "app"), "none")]
+            .into_iter()
+            .collect();
+        assert!(world().select(&none).is_empty());
+    }
+}
