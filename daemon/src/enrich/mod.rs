@@ -1,0 +1,15 @@
+//! Names for numbers: who an endpoint, an identity or a rule is.
+//!
+//! The resolver builds a [`Directory`] and swaps it in; the pipeline loads it once per batch.
+//! Unknown is a value: a number nobody knows is served as unknown.
+
+pub mod decision;
+pub mod directory;
+pub mod names;
+pub mod party;
+pub mod reserved;
+
+pub use decision::Decision;
+pub use directory::{Directory, DirectoryHandle};
+pub use names::Names;
+pub use party::{Party, Workload, WorkloadOwner};

@@ -1,0 +1,11 @@
+//! From raw ring records to stored flows: decode, record, log, pipeline.
+
+pub mod decode;
+pub mod log;
+pub mod pipeline;
+pub mod record;
+
+pub use decode::{DecodeError, decode};
+pub use log::{Chunk, Cursor, Gap, Log, Read, Segment, Start, Writer};
+pub use pipeline::{Clock, Ingested, Pipeline};
+pub use record::{Judged, Record};

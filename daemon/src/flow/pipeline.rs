@@ -1,0 +1,170 @@
+//! From a ring to the log: decode, name, count, append. One thread owns it.
+//!
+//! Events are gathered into a buffer that is swapped with one the log gave back, names come from
+//! caches, counters are numbers: nothing is allocated per event.
+
+use std::sync::Arc;
+
+use flowd_abi::{DropReason, Verdict};
+use tracing::warn;
+
+use super::decode::decode;
+use super::log::Writer;
+use super::record::{Judged, Record};
+use crate::enrich::{Directory, Names};
+use crate::metrics::FlowMetrics;
+
+/// Flows per segment, at most: the batch stays in the second-level cache between naming and
+/// counting.
+const BATCH: usize = 1_024;
+
+/// How many undecodable records are logged one by one before only the counter tells.
+const WARNINGS: u64 = 5;
+
+/// The distance from the kernel's monotonic clock to Unix time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Clock {
+    /// Nanoseconds to add to a monotonic time.
+    pub offset: i64,
+}
+
+impl Clock {
+    /// Unix time in nanoseconds of a monotonic time.
+    #[inline]
+    pub fn unix(self, monotonic: u64) -> i64 {
+        i64::try_from(monotonic)
+            .unwrap_or(i64::MAX)
+            .saturating_add(self.offset)
+    }
+}
+
+/// The ring an event came through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ring {
+    /// `EVENTS`.
+    Events,
+    /// `DROPS`.
+    Drops,
+    /// Not a ring: the sweep made it up from the tables.
+    Sweep,
+}
+
+impl Ring {
+    /// All, in the order of their numbers.
+    pub const ALL: [Self; 3] = [Self::Events, Self::Drops, Self::Sweep];
+
+    /// Its label.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Events => "events",
+            Self::Drops => "drops",
+            Self::Sweep => "sweep",
+        }
+    }
+}
+
+/// What a batch came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ingested {
+    /// Flows stored.
+    pub flows: u64,
+    /// Ring records that were no events.
+    pub undecodable: u64,
+}
+
+/// The only writer of the log.
+#[derive(Debug)]
+pub struct Pipeline {
+    writer: Writer,
+    names: Names,
+    metrics: Arc<FlowMetrics>,
+    batch: Vec<Record>,
+    received: [u64; Ring::ALL.len()],
+    undecodable: u64,
+    warned: u64,
+}
+
+impl Pipeline {
+    /// A pipeline into a log.
+    pub fn new(writer: Writer, metrics: Arc<FlowMetrics>) -> Self {
+        Self {
+            writer,
+            names: Names::default(),
+            metrics,
+            batch: Vec::with_capacity(BATCH),
+            received: [0; Ring::ALL.len()],
+            undecodable: 0,
+            warned: 0,
+        }
+    }
+
+    /// Takes in a batch of raw records.
+    pub fn ingest<'a>(
+        &mut self,
+        ring: Ring,
+        records: impl IntoIterator<Item = &'a [u8]>,
+        clock: Clock,
+        directory: &Arc<Directory>,
+    ) -> Ingested {
+        let mut sum = Ingested::default();
+        self.follow(directory);
+        for bytes in records {
+            self.push(ring, bytes, clock, &mut sum);
+        }
+        self.flush();
+        sum
+    }
+
+    /// Moves to the directory of this moment; call it once before a batch of pushes.
+    pub fn follow(&mut self, directory: &Arc<Directory>) {
+        self.names.follow(directory);
+    }
+
+    /// Takes in one raw record. It is visible to readers after [`Pipeline::flush`], or when the
+    /// batch is full.
+    #[inline]
+    pub fn push(&mut self, ring: Ring, bytes: &[u8], clock: Clock, sum: &mut Ingested) {
+        self.received[ring as usize] += 1;
+        match decode(bytes) {
+            Ok(judged) => {
+                let record = self.name(judged, clock);
+                self.batch.push(record);
+                sum.flows += 1;
+                if self.batch.len() >= BATCH {
+                    self.flush();
+                }
+            }
+            Err(error) => {
+                self.undecodable += 1;
+                sum.undecodable += 1;
+                if self.warned < WARNINGS {
+                    self.warned += 1;
+                    warn!(%error, ring = ring.name(), "a ring record is no event; it is counted");
+                }
+            }
+        }
+    }
+
+    /// Counts and appends what was pushed.
+    pub fn flush(&mut self) {
+        self.metrics
+            .count(&self.batch, &mut self.received, &mut self.undecodable);
+        self.writer.append(&mut self.batch);
+    }
+
+    #[inline]
+    fn name(&mut self, judged: Judged, clock: Clock) -> Record {
+        let default_deny = matches!(
+            judged.verdict,
+            Verdict::Drop(DropReason::DefaultDenied) | Verdict::Audit(DropReason::DefaultDenied)
+        );
+        Record {
+            seq: 0,
+            time: clock.unix(judged.event.time),
+            local: self.names.local(&judged.event),
+            peer: self.names.peer(&judged.event),
+            decision: self.names.decision(&judged.event, default_deny),
+            judged,
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! What is stored of a verdict: fixed layout, no allocation of its own, shared names.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+
+use flowd_abi::event::EventFlags;
+use flowd_abi::{Address, Direction, Event, EventKind, Verdict};
+
+use crate::enrich::{Decision, Party};
+
+/// An event whose numbers are known to mean something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Judged {
+    /// As the kernel wrote it.
+    pub event: Event,
+    /// What it tells.
+    pub kind: EventKind,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Direction of the packet.
+    pub direction: Direction,
+}
+
+/// One stored flow: what the kernel said and who it was about, as known when it was told.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// Position in the log; the first flow is 0.
+    pub seq: u64,
+    /// When the packet was judged, nanoseconds of Unix time.
+    pub time: i64,
+    /// The event.
+    pub judged: Judged,
+    /// The guarded workload.
+    pub local: Arc<Party>,
+    /// The other side.
+    pub peer: Arc<Party>,
+    /// What decided.
+    pub decision: Arc<Decision>,
+}
+
+/// IP version of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Family {
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
+}
+
+/// Which of the two sides of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// Where the packet comes from.
+    Source,
+    /// Where it goes.
+    Destination,
+}
+
+impl Judged {
+    /// Whether the packet runs against the opening direction of its connection.
+    #[inline]
+    pub const fn is_reply(&self) -> bool {
+        self.event.flags & EventFlags::REPLY != 0
+    }
+
+    /// The direction of the connection, which is the one that policy judges: a reply belongs to
+    /// the direction it answers.
+    #[inline]
+    pub const fn judged_direction(&self) -> Direction {
+        match (self.direction, self.is_reply()) {
+            (Direction::Ingress, false) | (Direction::Egress, true) => Direction::Ingress,
+            (Direction::Egress, false) | (Direction::Ingress, true) => Direction::Egress,
+        }
+    }
+
+    /// The IP version, `None` when the packet has no readable IP header.
+    #[inline]
+    pub fn family(&self) -> Option<Family> {
+        if self.event.flags & EventFlags::NO_ADDRESSES != 0 {
+            None
+        } else if self.event.local.is_v4() || self.event.remote.is_v4() {
+            Some(Family::V4)
+        } else {
+            Some(Family::V6)
+        }
+    }
+
+    /// Whether the workload stands on `side` of the packet.
+    #[inline]
+    pub const fn is_local(&self, side: Side) -> bool {
+        matches!(
+            (self.direction, side),
+            (Direction::Egress, Side::Source) | (Direction::Ingress, Side::Destination)
+        )
+    }
+
+    /// Address on one side of the packet.
+    #[inline]
+    pub const fn address(&self, side: Side) -> Address {
+        if self.is_local(side) {
+            self.event.local
+        } else {
+            self.event.remote
+        }
+    }
+
+    /// Address on one side of the packet, in the standard library's form.
+    pub fn ip(&self, side: Side) -> Option<IpAddr> {
+        let address = self.address(side);
+        Some(match self.family()? {
+            Family::V4 => Ipv4Addr::from(address.v4_bytes()).into(),
+            Family::V6 => Ipv6Addr::from(address.0).into(),
+        })
+    }
+
+    /// Port on one side of the packet.
+    #[inline]
+    pub const fn port(&self, side: Side) -> u16 {
+        if self.is_local(side) {
+            self.event.local_port
+        } else {
+            self.event.remote_port
+        }
+    }
+}
+
+impl Record {
+    /// Who stands on one side of the packet.
+    #[inline]
+    pub fn party(&self, side: Side) -> &Arc<Party> {
+        if self.judged.is_local(side) {
+            &self.local
+        } else {
+            &self.peer
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod testing {
+    //! Events for tests.
+
+    use flowd_abi::{ForwardReason, protocol};
+
+    use super::*;
+
+    /// The bytes the kernel would write.
+    pub(crate) fn encode(event: &Event) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(144);
+        bytes.extend(event.time.to_ne_bytes());
+        bytes.extend(event.created.to_ne_bytes());
+        bytes.extend(event.local.0);
+        bytes.extend(event.remote.0);
+        for number in [
+            event.sent_packets,
+            event.sent_bytes,
+            event.received_packets,
+            event.received_bytes,
+        ] {
+            bytes.extend(number.to_ne_bytes());
+        }
+        for number in [
+            event.endpoint,
+            event.peer_identity,
+            event.peer_class,
+            event.rule,
+            event.policy,
+            event.generation,
+            event.ifindex,
+            event.length,
+        ] {
+            bytes.extend(number.to_ne_bytes());
+        }
+        for number in [event.local_port, event.remote_port, event.ethertype] {
+            bytes.extend(number.to_ne_bytes());
+        }
+        bytes.extend([
+            event.protocol,
+            event.kind,
+            event.verdict,
+            event.reason,
+            event.direction,
+            event.origin,
+            event.state,
+            event.tcp_flags,
+            event.icmp_type,
+            event.icmp_code,
+            event.flags,
+            event.match_type,
+        ]);
+        bytes.extend(event.source_mac);
+        bytes.extend(event.destination_mac);
+        bytes.extend(event.pad);
+        bytes
+    }
+
+    /// A SYN from 10.0.0.1:40000 (endpoint 7) to 10.0.0.2:8080, allowed by rule 3 of policy 5.
+    pub(crate) fn opened() -> Event {
+        let (verdict, reason) = Verdict::Forward(ForwardReason::Allowed).to_numbers();
+        Event {
+            time: 1_000,
+            created: 1_000,
+            local: Address::v4([10, 0, 0, 1]),
+            remote: Address::v4([10, 0, 0, 2]),
+            sent_packets: 1,
+            sent_bytes: 74,
+            received_packets: 2,
+            received_bytes: 3,
+            endpoint: 7,
+            peer_identity: 5001,
+            peer_class: 0,
+            rule: 3,
+            policy: 5,
+            generation: 4,
+            ifindex: 12,
+            length: 74,
+            local_port: 40_000,
+            remote_port: 8080,
+            ethertype: 0x0800,
+            protocol: protocol::TCP,
+            kind: EventKind::Open as u8,
+            verdict,
+            reason,
+            direction: Direction::Egress as u8,
+            origin: Direction::Egress as u8,
+            state: 1,
+            tcp_flags: 0x02,
+            icmp_type: 0,
+            icmp_code: 0,
+            flags: 0,
+            match_type: 2,
+            source_mac: [2, 0, 0, 0, 0, 1],
+            destination_mac: [2, 0, 0, 0, 0, 2],
+            pad: [0; 2],
+        }
+    }
+}

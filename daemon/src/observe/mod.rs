@@ -1,0 +1,21 @@
+//! The observe reader: from stored records to Hubble's flows, for those that pass a filter.
+
+pub mod class;
+pub mod filter;
+pub mod flow;
+pub mod icmp;
+pub mod lost;
+pub mod mask;
+pub mod query;
+pub mod reason;
+pub mod tcp;
+pub mod uuid;
+pub mod wire;
+
+pub use crate::enrich::party::CLUSTER;
+pub use filter::{FilterError, FilterSet};
+pub use mask::{Mask, Parts};
+pub use query::{Query, QueryError, Step};
+
+#[cfg(test)]
+mod tests;

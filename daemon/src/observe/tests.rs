@@ -1,0 +1,1 @@
+//! Golden flows per event kind.

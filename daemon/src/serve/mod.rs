@@ -1,0 +1,3 @@
+//! What others can ask: gRPC, the web page, `/metrics`.
+
+pub mod status;

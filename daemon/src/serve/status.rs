@@ -1,0 +1,224 @@
+//! A snapshot of the daemon's own state, filled by those who know it, served by those who are asked.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use arc_swap::{ArcSwap, Guard};
+use flowd_abi::{Counter, Direction, Verdict};
+
+/// How the daemon is doing.
+#[derive(Clone, Debug, Default)]
+pub struct Status {
+    /// When the daemon started, Unix nanoseconds.
+    pub started: i64,
+    /// The ledger's counters, summed over CPUs.
+    pub ledger: Vec<LedgerRow>,
+    /// Deferred events that are still to be told.
+    pub pending: u64,
+    /// Verdicts that were evicted before they could be told.
+    pub lost: u64,
+    /// What single bounded places have shed, by name.
+    pub losses: Vec<(String, u64)>,
+    /// Entries in the connection table.
+    pub connections: u64,
+    /// Entries in the table of denied flows.
+    pub denied: u64,
+    /// Guarded workloads.
+    pub endpoints: Vec<EndpointStatus>,
+    /// Policies.
+    pub policies: Vec<PolicyStatus>,
+    /// Files that could not be read or are wrong.
+    pub source_errors: Vec<SourceError>,
+    /// Generation of the policies that ought to be enforced.
+    pub desired_generation: u64,
+    /// Generation of the policies that are enforced.
+    pub enforced_generation: u64,
+    /// Anything else that is wrong, one line each.
+    pub problems: Vec<String>,
+}
+
+/// The counters of one verdict and direction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LedgerRow {
+    /// Verdict with its reason.
+    pub verdict: Verdict,
+    /// Direction of the packets.
+    pub direction: Direction,
+    /// Sums over all CPUs.
+    pub counter: Counter,
+}
+
+impl LedgerRow {
+    /// Whether every packet of the row is accounted for.
+    pub const fn balances(&self) -> bool {
+        let counter = &self.counter;
+        counter.packets == counter.told + counter.coalesced + counter.deferred
+    }
+}
+
+/// Whether a workload is guarded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EndpointState {
+    /// Its programs are attached and its policy is enforced.
+    Protected,
+    /// On the way there.
+    Attaching,
+    /// Not guarded, and why.
+    Failed(String),
+}
+
+impl EndpointState {
+    /// Its label.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Protected => "protected",
+            Self::Attaching => "attaching",
+            Self::Failed(_) => "failed",
+        }
+    }
+}
+
+/// What is done with a denial.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// It is enforced.
+    #[default]
+    Enforce,
+    /// It is told, not enforced.
+    Audit,
+    /// Nothing is judged.
+    Off,
+}
+
+impl Mode {
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Enforce => "enforce",
+            Self::Audit => "audit",
+            Self::Off => "off",
+        }
+    }
+}
+
+/// One workload.
+#[derive(Clone, Debug)]
+pub struct EndpointStatus {
+    /// Endpoint id.
+    pub id: u32,
+    /// Namespace.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+    /// Security identity.
+    pub identity: u32,
+    /// Host-side device.
+    pub interface: String,
+    /// Its index, 0 when it is gone.
+    pub ifindex: u32,
+    /// Whether it is guarded.
+    pub state: EndpointState,
+    /// What is done with a denial.
+    pub mode: Mode,
+    /// Generation it ought to enforce.
+    pub desired_generation: u32,
+    /// Generation it enforces.
+    pub enforced_generation: u32,
+    /// Whether a policy judges its ingress.
+    pub ingress_enforced: bool,
+    /// Whether a policy judges its egress.
+    pub egress_enforced: bool,
+    /// `kind/namespace/name` of the policies that select it.
+    pub policies: Vec<String>,
+    /// Its addresses.
+    pub addresses: Vec<IpAddr>,
+}
+
+/// One policy.
+#[derive(Clone, Debug, Default)]
+pub struct PolicyStatus {
+    /// Kind of the object.
+    pub kind: String,
+    /// Namespace, empty for a policy of all.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+    /// File it was read from.
+    pub file: String,
+    /// Line its document starts at.
+    pub line: u32,
+    /// Whether it is in force.
+    pub valid: bool,
+    /// What its author should know.
+    pub problems: Vec<String>,
+    /// How many endpoints it selects.
+    pub endpoints_selected: u32,
+}
+
+/// A file that could not be read or is wrong.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SourceError {
+    /// The file.
+    pub file: String,
+    /// The line, 0 when it is the whole file.
+    pub line: u32,
+    /// What is wrong.
+    pub message: String,
+}
+
+impl Status {
+    /// Everything that is wrong, one line each; empty when the daemon is healthy.
+    pub fn complaints(&self) -> Vec<String> {
+        let endpoints = self.endpoints.iter().filter_map(|endpoint| {
+            let name = format!("endpoint {}/{}", endpoint.namespace, endpoint.name);
+            match &endpoint.state {
+                EndpointState::Protected => None,
+                EndpointState::Attaching => Some(format!("{name} is not protected yet")),
+                EndpointState::Failed(why) => Some(format!("{name} is not protected: {why}")),
+            }
+        });
+        let sources = self
+            .source_errors
+            .iter()
+            .map(|error| format!("{}:{}: {}", error.file, error.line, error.message));
+        let behind = (self.enforced_generation != self.desired_generation).then(|| {
+            format!(
+                "policy generation {} is enforced, {} is wanted",
+                self.enforced_generation, self.desired_generation
+            )
+        });
+        self.problems
+            .iter()
+            .cloned()
+            .chain(behind)
+            .chain(endpoints)
+            .chain(sources)
+            .collect()
+    }
+
+    /// Whether every verdict is accounted for.
+    pub fn balances(&self) -> bool {
+        self.ledger.iter().all(LedgerRow::balances)
+    }
+}
+
+/// The current status; cheap to clone, swapped as a whole.
+#[derive(Clone, Debug, Default)]
+pub struct StatusHandle(Arc<ArcSwap<Status>>);
+
+impl StatusHandle {
+    /// A handle on a first status.
+    pub fn new(status: Status) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(status)))
+    }
+
+    /// Swaps in a new status.
+    pub fn store(&self, status: Status) {
+        self.0.store(Arc::new(status));
+    }
+
+    /// The status of this moment.
+    pub fn load(&self) -> Guard<Arc<Status>> {
+        self.0.load()
+    }
+}
