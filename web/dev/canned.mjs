@@ -32,6 +32,12 @@ const SCENES = [
   { from: "hostile", to: "backend", port: 22, verdict: "DROPPED", reason: "INVALID_SOURCE_IP" },
 ];
 
+const OWN_NAMES = {
+  POLICY_DENIED: "default_denied",
+  POLICY_DENY: "rule_denied",
+  INVALID_SOURCE_IP: "source_not_own_address",
+};
+
 /** The `n`th flow of an endless day at the shop. */
 export function response(n, nowMs) {
   const scene = SCENES[(n * 7 + Math.floor(n / 5)) % SCENES.length];
@@ -55,14 +61,17 @@ export function response(n, nowMs) {
     traffic_direction: n % 2 === 0 ? "INGRESS" : "EGRESS",
     Summary: summary(scene),
     extensions: {
-      "@type": "flowd.v1.FlowExtension",
-      rule: { policy: "shop/backend-ingress", index: 0 },
-      policy_generation: "7",
+      "@type": "type.googleapis.com/flowd.v1.FlowExtension",
+      event: scene.reason ? "DROP" : "OPEN",
+      policy_generation: 7,
+      packets_told: "1",
     },
   };
   if (scene.reason) flow.drop_reason_desc = scene.reason;
-  if (scene.reason) flow.ingress_denied_by = [POLICY];
-  else if (scene.to === "backend") flow.ingress_allowed_by = [POLICY];
+  if (scene.reason) flow.extensions.reason = OWN_NAMES[scene.reason];
+  if (scene.reason === "POLICY_DENIED") flow.extensions.default_denied_by = [POLICY];
+  else if (scene.reason === "POLICY_DENY") flow.ingress_denied_by = [POLICY];
+  else if (scene.to === "backend" && !scene.reason) flow.ingress_allowed_by = [POLICY];
   return { flow, node_name: "demo-node", time };
 }
 
@@ -87,7 +96,13 @@ export function status() {
     version: "0.1.0",
     node_name: "demo-node",
     healthy: true,
-    problems: ["policies/broken.yaml:12: unknown field `toPort`; did you mean `toPorts`?"],
+    source_errors: [
+      {
+        file: "policies/broken.yaml",
+        line: 12,
+        message: "unknown field `toPort`; did you mean `toPorts`?",
+      },
+    ],
     endpoints: names.map((name, index) => ({
       id: index + 1,
       namespace: index === 3 ? "other" : "shop",
@@ -103,8 +118,8 @@ export function status() {
     ledger: {
       rows: [
         ledgerRow("FORWARDED", "", "INGRESS", "18446744073709551615", "98120", "0"),
-        ledgerRow("DROPPED", "POLICY_DENIED", "INGRESS", "1204331", "400", "12"),
-        ledgerRow("AUDIT", "POLICY_DENIED", "INGRESS", "8841", "90", "0"),
+        ledgerRow("DROPPED", "default_denied", "INGRESS", "1204331", "400", "12"),
+        ledgerRow("AUDIT", "default_denied", "INGRESS", "8841", "90", "0"),
       ],
       deferred_pending: "12",
       balanced: true,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { generations, isProtected, whole } from "../src/api/status";
+import { generations, isProtected, problemsOf, whole } from "../src/api/status";
 import { streamUrl } from "../src/api/stream";
 import { count, plural, rate, timeOfDay, words } from "../src/format";
 import { visible } from "../src/text";
@@ -53,10 +53,24 @@ describe("status", () => {
     expect(generations([lagging, current])).toEqual({ desired: 8n, enforced: 6n, behind: 1 });
   });
 
+  it("gathers what is wrong wherever it is said, once", () => {
+    const policy = { kind: "CNP", namespace: "n", name: "p", file: "p.yaml", line: 3 };
+    const found = problemsOf({
+      problems: ["a", "a"],
+      source_errors: [{ file: "q.yaml", line: 7, message: "unknown field" }, { file: "r.yaml" }],
+      policies: [{ ...policy, problems: ["selects nothing"] }, policy],
+    });
+    expect(found).toEqual([
+      "a",
+      "q.yaml:7: unknown field",
+      "r.yaml: cannot be used",
+      "p.yaml:3: CNP/n/p: selects nothing",
+    ]);
+  });
+
   it("counts only a protected endpoint as protected", () => {
     expect(isProtected({ state: "protected" })).toBe(true);
-    expect(isProtected({ state: "ENDPOINT_STATE_PROTECTED" })).toBe(true);
-    expect(isProtected({ state: "failed: interface eth9 is gone" })).toBe(false);
+    expect(isProtected({ state: "failed", detail: "interface eth9 is gone" })).toBe(false);
     expect(isProtected({})).toBe(false);
   });
 });

@@ -43,6 +43,29 @@ describe("a flow as a row", () => {
   });
 });
 
+describe("the reason", () => {
+  const byDefault = {
+    reason: "default_denied",
+    default_denied_by: [{ name: "p", namespace: "n" }],
+  };
+
+  it("tells a default deny from a rule's, in flowd's words, and is found by Hubble's too", () => {
+    const sample = dropped({ extensions: byDefault });
+    delete sample.flow.ingress_denied_by;
+    const row = flowRow(1, sample);
+    expect(row.reason).toBe("default denied · n/p");
+    expect(row.haystack).toContain("policy denied");
+  });
+
+  it("of an allowed flow is its policy, or else what let it pass", () => {
+    const forwarded = { verdict: "FORWARDED", ingress_denied_by: [], drop_reason_desc: "" };
+    const extensions = { reason: "not_enforced" };
+    const allowed = { ingress_allowed_by: [{ name: "p", namespace: "n" }] };
+    expect(flowRow(1, dropped({ ...forwarded, extensions, ...allowed })).reason).toBe("n/p");
+    expect(flowRow(1, dropped({ ...forwarded, extensions })).reason).toBe("not enforced");
+  });
+});
+
 describe("service", () => {
   it.each([
     [{ UDP: { destination_port: 53 } }, "53/UDP"],

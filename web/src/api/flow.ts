@@ -58,7 +58,16 @@ export interface Flow {
   egress_allowed_by?: Policy[];
   ingress_denied_by?: Policy[];
   egress_denied_by?: Policy[];
-  extensions?: unknown;
+  extensions?: FlowExtension;
+}
+
+/** `flowd.v1.FlowExtension` beside its `@type`; only what the page has words for. The rest is shown as it comes. */
+export interface FlowExtension {
+  /** flowd's own name of the verdict's reason. */
+  reason?: string;
+  /** The policies that switched the workload to default deny, when no rule decided. */
+  default_denied_by?: Policy[];
+  [field: string]: unknown;
 }
 
 /** One `GetFlowsResponse`. A response without a flow tells a node's status or a loss, and makes no row. */

@@ -8,6 +8,8 @@ export interface EndpointStatus {
   namespace?: string;
   name?: string;
   state?: string;
+  /** Why it is not protected. */
+  detail?: string;
   mode?: string;
   interface?: string;
   ingress_enforced?: boolean;
@@ -15,6 +17,22 @@ export interface EndpointStatus {
   desired_generation?: U64;
   enforced_generation?: U64;
   policies?: string[];
+}
+
+export interface PolicyStatus {
+  kind?: string;
+  namespace?: string;
+  name?: string;
+  file?: string;
+  line?: number;
+  valid?: boolean;
+  problems?: string[];
+}
+
+export interface SourceError {
+  file?: string;
+  line?: number;
+  message?: string;
 }
 
 export interface LedgerRow {
@@ -35,12 +53,36 @@ export interface Status {
   healthy?: boolean;
   problems?: string[];
   endpoints?: EndpointStatus[];
+  policies?: PolicyStatus[];
+  /** Files that could not be read or are wrong. */
+  source_errors?: SourceError[];
   ledger?: { rows?: LedgerRow[]; lost?: U64; deferred_pending?: U64; balanced?: boolean };
 }
 
 /** Whether an endpoint's packets are being judged by flowd now. */
 export function isProtected(endpoint: EndpointStatus): boolean {
-  return endpoint.state?.toLowerCase().replace(/^endpoint_state_/, "") === "protected";
+  return endpoint.state === "protected";
+}
+
+/** Everything that is wrong, one line each, wherever in the status it is said. */
+export function problemsOf(status: Status): string[] {
+  const files = (status.source_errors ?? []).map(
+    (error) => `${place(error)}: ${error.message ?? "cannot be used"}`,
+  );
+  const policies = (status.policies ?? []).flatMap((policy) =>
+    (policy.problems ?? []).map(
+      (problem) => `${place(policy)}: ${policyTitle(policy)}: ${problem}`,
+    ),
+  );
+  return [...new Set([...(status.problems ?? []), ...files, ...policies])];
+}
+
+function place(written: { file?: string; line?: number }): string {
+  return written.line ? `${written.file ?? "?"}:${written.line}` : (written.file ?? "?");
+}
+
+function policyTitle(policy: PolicyStatus): string {
+  return [policy.kind, policy.namespace, policy.name].filter((part) => part).join("/");
 }
 
 /** How far enforcement is behind what was asked for, over all endpoints. */

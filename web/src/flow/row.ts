@@ -46,7 +46,13 @@ export function flowRow(id: number, response: FlowResponse & { flow: Flow }): Fl
   };
   const addresses = `${visible(flow.IP?.source)} ${visible(flow.IP?.destination)}`;
   const labels = [...(flow.source?.labels ?? []), ...(flow.destination?.labels ?? [])];
-  const searched = [...Object.values(shown), addresses, visible(labels.join(" "), LONGEST_LABELS)];
+  const dropReason = words(flow.drop_reason_desc ?? "");
+  const searched = [
+    ...Object.values(shown),
+    dropReason,
+    addresses,
+    visible(labels.join(" "), LONGEST_LABELS),
+  ];
   const haystack = searched.join(" ").toLowerCase();
   return { kind: "flow", id, ...shown, haystack, response };
 }
@@ -95,17 +101,21 @@ function direction(flow: Flow): string {
   return visible(flow.is_reply === true ? `${way} reply`.trim() : way);
 }
 
-/** Why: the drop reason, then the policies that decided. */
+/** Why: the reason in flowd's own words, or Hubble's where those are missing, then the policies that decided. An allowed flow needs no reason beside its policy. */
 function reason(flow: Flow): string {
-  const dropped = flow.drop_reason_desc ? words(flow.drop_reason_desc) : "";
-  return visible([dropped, policies(flow).join(", ")].filter((part) => part !== "").join(" · "));
+  const decided = policies(flow).join(", ");
+  if (flow.verdict === "FORWARDED" && decided !== "") return visible(decided);
+  const named = words(String(flow.extensions?.reason || flow.drop_reason_desc || ""));
+  return visible([named, decided].filter((part) => part !== "").join(" · "));
 }
 
-/** The policies that decided, each once: those that denied where there are any, else those that allowed. */
+/** The policies that decided, each once: those that denied, else those that allowed, else those that made it a default deny. */
 export function policies(flow: Flow): string[] {
   const denied = [...(flow.ingress_denied_by ?? []), ...(flow.egress_denied_by ?? [])];
   const allowed = [...(flow.ingress_allowed_by ?? []), ...(flow.egress_allowed_by ?? [])];
-  return [...new Set((denied.length > 0 ? denied : allowed).map(policyName))];
+  const byDefault = flow.extensions?.default_denied_by ?? [];
+  const decided = [denied, allowed, byDefault].find((list) => list.length > 0) ?? [];
+  return [...new Set(decided.map(policyName))];
 }
 
 export function policyName(policy: Policy): string {

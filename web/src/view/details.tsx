@@ -24,6 +24,7 @@ export function Details({ row, onClose }: { row: FlowRow; onClose: () => void })
       <End title="Destination" end={flow.destination} address={addressOf(flow, "destination")} />
       <Policies title="Ingress denied by" policies={flow.ingress_denied_by} />
       <Policies title="Egress denied by" policies={flow.egress_denied_by} />
+      <Policies title="Default deny by" policies={flow.extensions?.default_denied_by} />
       <Policies title="Ingress allowed by" policies={flow.ingress_allowed_by} />
       <Policies title="Egress allowed by" policies={flow.egress_allowed_by} />
       {flow.extensions !== undefined && (
@@ -44,6 +45,7 @@ function numbers(row: FlowRow): [string, string][] {
     ["Node", visible(node_name)],
     ["Direction", row.direction],
     ["Summary", row.summary],
+    ["Drop reason", visible(flow.drop_reason_desc)],
     ["Event", event ? `type ${event.type ?? 0}, sub-type ${event.sub_type ?? 0}` : ""],
     ["UUID", visible(flow.uuid)],
   ];

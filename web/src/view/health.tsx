@@ -1,6 +1,6 @@
 /** The panel behind the status line: problems, each endpoint's state, and the ledger. */
 import type { EndpointStatus, LedgerRow, Status } from "../api/status";
-import { isProtected } from "../api/status";
+import { isProtected, problemsOf } from "../api/status";
 import { count, words } from "../format";
 import { visible } from "../text";
 
@@ -8,7 +8,7 @@ import { visible } from "../text";
 const LONGEST = 200;
 
 export function Health({ status }: { status: Status }) {
-  const problems = status.problems ?? [];
+  const problems = problemsOf(status);
   return (
     <>
       {problems.length > 0 && (
@@ -16,6 +16,7 @@ export function Health({ status }: { status: Status }) {
           {problems.slice(0, LONGEST).map((problem) => (
             <li key={problem}>{visible(problem)}</li>
           ))}
+          {problems.length > LONGEST && <li>and {problems.length - LONGEST} more</li>}
         </ul>
       )}
       <details class="health">
@@ -49,7 +50,10 @@ function Endpoints({ endpoints }: { endpoints: EndpointStatus[] }) {
         {endpoints.slice(0, LONGEST).map((endpoint) => (
           <tr key={String(endpoint.id)}>
             <td>{visible(`${endpoint.namespace ?? ""}/${endpoint.name ?? ""}`)}</td>
-            <td class={isProtected(endpoint) ? "good" : "bad"}>{visible(endpoint.state)}</td>
+            <td class={isProtected(endpoint) ? "good" : "bad"}>
+              {visible(endpoint.state)}
+              {endpoint.detail && `: ${visible(endpoint.detail)}`}
+            </td>
             <td>{visible(endpoint.mode)}</td>
             <td>{defaultDeny(endpoint)}</td>
             <td>

@@ -1,6 +1,6 @@
 /** One line that says whether the node can be trusted now, and a panel behind it that says why. */
 import type { ComponentChildren } from "preact";
-import { generations, isProtected, type Status } from "../api/status";
+import { generations, isProtected, problemsOf, type Status } from "../api/status";
 import type { LinkState } from "../api/stream";
 import { count, plural, rate } from "../format";
 import type { Live } from "../live";
@@ -52,7 +52,7 @@ function HealthFact({ live }: { live: Live }) {
       </Fact>
     );
   }
-  const problems = status?.problems?.length ?? 0;
+  const problems = status === null ? 0 : problemsOf(status).length;
   if (status?.healthy && problems === 0) {
     return (
       <Fact name="Health" tone="good">
