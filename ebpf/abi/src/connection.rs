@@ -25,6 +25,37 @@ pub struct ConnectionKey {
     pub pad: [u8; 2],
 }
 
+impl ConnectionKey {
+    /// The key of these bytes, as they lie in memory.
+    #[inline(always)]
+    pub fn from_bytes(bytes: [u8; 44]) -> Self {
+        let mut key = Self {
+            endpoint: u32::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]),
+            local_port: u16::from_ne_bytes([bytes[36], bytes[37]]),
+            remote_port: u16::from_ne_bytes([bytes[38], bytes[39]]),
+            protocol: bytes[40],
+            kind: bytes[41],
+            ..Self::default()
+        };
+        key.local.0.copy_from_slice(&bytes[4..20]);
+        key.remote.0.copy_from_slice(&bytes[20..36]);
+        key
+    }
+
+    /// The bytes of the key, as they lie in memory.
+    pub fn to_bytes(&self) -> [u8; 44] {
+        let mut bytes = [0; 44];
+        bytes[0..4].copy_from_slice(&self.endpoint.to_ne_bytes());
+        bytes[4..20].copy_from_slice(&self.local.0);
+        bytes[20..36].copy_from_slice(&self.remote.0);
+        bytes[36..38].copy_from_slice(&self.local_port.to_ne_bytes());
+        bytes[38..40].copy_from_slice(&self.remote_port.to_ne_bytes());
+        bytes[40] = self.protocol;
+        bytes[41] = self.kind;
+        bytes
+    }
+}
+
 /// What the port fields of a key hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -183,8 +214,12 @@ pub struct Denied {
     pub peer_identity: u32,
     /// CIDR class of the peer.
     pub peer_class: u32,
+    /// Of the untold packets, those whose own event found no room in the ring.
+    pub deferred: u32,
     /// [`Direction`] number of the dropped packets.
     pub direction: u8,
+    /// Verdict number of [`crate::Verdict::to_numbers`]: drop or audit.
+    pub verdict: u8,
     /// Reason number ([`crate::DropReason`]).
     pub reason: u8,
     /// Hubble's `policy_match_type`.
@@ -196,7 +231,7 @@ pub struct Denied {
     /// ICMP code of the first packet.
     pub icmp_code: u8,
     /// Padding, 0.
-    pub pad: [u8; 6],
+    pub pad: u8,
 }
 
 /// A fragmented datagram (RFC 791, section 3.2; RFC 8200, section 4.5).

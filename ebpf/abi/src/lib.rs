@@ -16,6 +16,7 @@ pub mod layout;
 pub mod peer;
 pub mod policy;
 pub mod reason;
+pub mod sweep;
 #[cfg(feature = "user")]
 mod user;
 

@@ -54,6 +54,19 @@ impl PolicyKey {
         }
     }
 
+    /// The key of these bytes behind a prefix length.
+    pub const fn from_data(prefix: u32, data: [u8; 12]) -> Self {
+        let [a, b, c, d, e, f, g, h, direction, protocol, i, j] = data;
+        Self {
+            prefix,
+            policy: [a, b, c, d],
+            peer: [e, f, g, h],
+            direction,
+            protocol,
+            port: [i, j],
+        }
+    }
+
     /// The bytes behind the prefix length, as the trie stores them.
     #[inline(always)]
     pub const fn data(&self) -> [u8; 12] {

@@ -1,0 +1,254 @@
+//! Attaching the two programs to a workload's host-side device, and finding them again.
+//!
+//! On TCX (kernel 6.6) the links are pinned, one file for each device and direction, and updated
+//! in place after a restart: at no moment is the device without its programs. On clsact the filter
+//! stays by itself. Nobody else's program is ever touched.
+
+use std::{fs, io, mem, path::PathBuf};
+
+use aya::{
+    programs::{
+        LinkOrder, ProgramError, TcAttachType,
+        links::{FdLink, LinkError, PinnedLink},
+        tc::{self, NlOptions, SchedClassifierLink, TcAttachOptions, TcError, TcHandle},
+    },
+    util::KernelVersion,
+};
+use flowd_abi::Direction;
+use thiserror::Error;
+
+use super::{bpffs::Pins, namespace::Namespace, object::Kernel};
+
+/// Priority and handle of our clsact filters, so that they are found again and replaced in place.
+const CLSACT_PRIORITY: u16 = 0xf10;
+const CLSACT_HANDLE: TcHandle = TcHandle::new(0, 1);
+
+/// How programs are attached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum AttachMode {
+    /// TCX where the kernel has it (6.6), else clsact.
+    #[default]
+    Auto,
+    /// TCX.
+    Tcx,
+    /// clsact.
+    Clsact,
+}
+
+/// Why a device could not be guarded.
+#[derive(Debug, Error)]
+pub enum AttachError {
+    /// The kernel refused.
+    #[error("attaching to {device}: {source}")]
+    Program {
+        /// The device.
+        device: String,
+        /// What it said.
+        source: ProgramError,
+    },
+    /// The clsact qdisc or filter could not be set up.
+    #[error("attaching to {device} with clsact: {source}")]
+    Clsact {
+        /// The device.
+        device: String,
+        /// What the kernel said.
+        source: TcError,
+    },
+    /// The link could not be pinned or read.
+    #[error("link {}: {source}", path.display())]
+    Pin {
+        /// The pin.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The namespace could not be entered.
+    #[error(transparent)]
+    Namespace(#[from] io::Error),
+}
+
+/// Whether the running kernel has TCX links.
+pub fn has_tcx() -> bool {
+    KernelVersion::current().is_ok_and(|version| version >= KernelVersion::new(6, 6, 0))
+}
+
+/// The attached programs of one namespace's devices.
+#[derive(Clone, Debug)]
+pub struct Attachments {
+    namespace: Namespace,
+    pins: Pins,
+    tcx: bool,
+}
+
+/// Each direction with its program and the side of the host's device it sits on.
+const HOOKS: [(Direction, &str, TcAttachType); 2] = [
+    (Direction::Egress, "from_workload", TcAttachType::Ingress),
+    (Direction::Ingress, "to_workload", TcAttachType::Egress),
+];
+
+impl Attachments {
+    /// Attachments in `namespace`, pinned under `pins`.
+    pub fn new(namespace: Namespace, pins: Pins, mode: AttachMode) -> Self {
+        let tcx = match mode {
+            AttachMode::Auto => has_tcx(),
+            AttachMode::Tcx => true,
+            AttachMode::Clsact => false,
+        };
+        Self {
+            namespace,
+            pins,
+            tcx,
+        }
+    }
+
+    /// Attaches both programs to a device, or puts the loaded ones in the place of an earlier
+    /// daemon's.
+    ///
+    /// # Errors
+    ///
+    /// When the device is gone or the kernel refuses.
+    pub fn attach(&self, kernel: &mut Kernel, device: &str, index: u32) -> Result<(), AttachError> {
+        self.namespace.run(|| {
+            for (direction, program, side) in HOOKS {
+                if self.tcx {
+                    self.attach_tcx(kernel, device, self.pin(index, direction), program, side)?;
+                } else {
+                    attach_clsact(kernel, device, program, side)?;
+                }
+            }
+            Ok(())
+        })?
+    }
+
+    /// Takes both programs off a device. A device that is gone took them along.
+    ///
+    /// # Errors
+    ///
+    /// When a pin cannot be removed or the kernel refuses.
+    pub fn detach(&self, device: &str, index: u32) -> Result<(), AttachError> {
+        self.namespace.run(|| {
+            for (direction, program, side) in HOOKS {
+                let path = self.pin(index, direction);
+                match fs::remove_file(&path) {
+                    Ok(()) => {}
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    Err(source) => return Err(AttachError::Pin { path, source }),
+                }
+                // Nothing to remove is what most devices of a TCX host have.
+                let _ = tc::qdisc_detach_program(device, side, program);
+            }
+            Ok(())
+        })?
+    }
+
+    /// Numbers of the devices that have a pinned link.
+    pub fn pinned(&self) -> Vec<u32> {
+        let Ok(entries) = fs::read_dir(self.pins.links()) else {
+            return Vec::new();
+        };
+        let mut indices: Vec<u32> = entries
+            .filter_map(|entry| {
+                let name = entry.ok()?.file_name();
+                name.to_str()?.split('-').next()?.parse().ok()
+            })
+            .collect();
+        indices.sort_unstable();
+        indices.dedup();
+        indices
+    }
+
+    fn pin(&self, index: u32, direction: Direction) -> PathBuf {
+        let side = match direction {
+            Direction::Ingress => "to",
+            Direction::Egress => "from",
+        };
+        self.pins.links().join(format!("{index}-{side}"))
+    }
+
+    fn attach_tcx(
+        &self,
+        kernel: &mut Kernel,
+        device: &str,
+        path: PathBuf,
+        program: &str,
+        side: TcAttachType,
+    ) -> Result<(), AttachError> {
+        let program = kernel.program(program);
+        let failed = |source| AttachError::Program {
+            device: device.to_owned(),
+            source,
+        };
+        if let Some(link) = earlier(&path)? {
+            if let Ok(id) = program.attach_to_link(link) {
+                // The pin keeps the kernel's link; our handle on it is dropped.
+                program.take_link(id).map_err(failed)?;
+                return Ok(());
+            }
+            // The link outlived its device, whose number was given to another one.
+            fs::remove_file(&path).map_err(|source| AttachError::Pin {
+                path: path.clone(),
+                source,
+            })?;
+        }
+        let options = TcAttachOptions::TcxOrder(LinkOrder::default());
+        let id = program
+            .attach_with_options(device, side, options)
+            .map_err(failed)?;
+        let link: FdLink =
+            program
+                .take_link(id)
+                .map_err(failed)?
+                .try_into()
+                .map_err(|error: LinkError| AttachError::Pin {
+                    path: path.clone(),
+                    source: io::Error::other(error),
+                })?;
+        link.pin(&path).map_err(|error| AttachError::Pin {
+            path,
+            source: io::Error::other(error),
+        })?;
+        Ok(())
+    }
+}
+
+/// The link an earlier daemon pinned.
+fn earlier(path: &std::path::Path) -> Result<Option<SchedClassifierLink>, AttachError> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    let broken = |error: LinkError| AttachError::Pin {
+        path: path.to_owned(),
+        source: io::Error::other(error),
+    };
+    let pinned = PinnedLink::from_pin(path).map_err(broken)?;
+    Ok(Some(FdLink::from(pinned).try_into().map_err(broken)?))
+}
+
+fn attach_clsact(
+    kernel: &mut Kernel,
+    device: &str,
+    program: &str,
+    side: TcAttachType,
+) -> Result<(), AttachError> {
+    // A qdisc that is there already is one we share.
+    let _ = tc::qdisc_add_clsact(device);
+    let failed = |source| AttachError::Program {
+        device: device.to_owned(),
+        source,
+    };
+    let classifier = kernel.program(program);
+    let options = || NlOptions {
+        priority: CLSACT_PRIORITY,
+        handle: CLSACT_HANDLE,
+        classid: None,
+    };
+    let earlier =
+        SchedClassifierLink::attached(device, side, CLSACT_PRIORITY, CLSACT_HANDLE, None)?;
+    let id = classifier
+        .attach_with_options(device, side, TcAttachOptions::Netlink(options()))
+        .or_else(|_| classifier.attach_to_link(earlier))
+        .map_err(failed)?;
+    // Dropping a clsact link detaches it; ours stays when the daemon goes.
+    mem::forget(classifier.take_link(id).map_err(failed)?);
+    Ok(())
+}

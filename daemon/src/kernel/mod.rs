@@ -1,0 +1,16 @@
+//! The kernel side as the daemon sees it: load, pin, attach, tables, counters, rings, sweep. The
+//! only room that knows aya.
+
+pub mod attach;
+pub mod batch;
+pub mod bpffs;
+pub mod counters;
+pub mod links;
+pub mod namespace;
+pub mod object;
+pub mod rings;
+pub mod sweep;
+pub mod tables;
+
+pub use attach::{AttachMode, Attachments};
+pub use object::{Kernel, Sizes, Timeouts};

@@ -1,0 +1,238 @@
+//! The eBPF object: loaded with the configured sizes, its maps pinned or adopted.
+
+use aya::{
+    Ebpf, EbpfLoader,
+    programs::{SchedClassifier, TestRun as _, TestRunOptions},
+};
+use thiserror::Error;
+
+use super::bpffs::Pins;
+
+/// The object the build made from `ebpf/`.
+static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("FLOWD_EBPF_OBJECT"));
+
+/// Maps that outlive the daemon. `SCRATCH` holds nothing between two packets.
+const PINNED: [&str; 9] = [
+    "ENDPOINTS",
+    "PEERS",
+    "POLICY",
+    "CONNECTIONS",
+    "DENIED",
+    "FRAGMENTS",
+    "COUNTERS",
+    "EVENTS",
+    "DROPS",
+];
+
+/// Entries of the tables and bytes of the rings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sizes {
+    /// Guarded devices.
+    pub endpoints: u32,
+    /// Addresses and prefixes.
+    pub peers: u32,
+    /// Policy entries of all policies together.
+    pub policy: u32,
+    /// Connections.
+    pub connections: u32,
+    /// Denied flows.
+    pub denied: u32,
+    /// Fragmented datagrams.
+    pub fragments: u32,
+    /// Bytes of each ring; a power of two, at least a page.
+    pub ring_bytes: u32,
+}
+
+impl Default for Sizes {
+    fn default() -> Self {
+        Self {
+            endpoints: 4096,
+            peers: 131_072,
+            policy: 1_048_576,
+            connections: 262_144,
+            denied: 65_536,
+            fragments: 8192,
+            ring_bytes: 8 * 1024 * 1024,
+        }
+    }
+}
+
+/// Seconds without a packet after which something is over; the order of the programs' `TIMEOUTS`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// TCP, opened but not answered.
+    pub tcp_new: u32,
+    /// TCP, answered.
+    pub tcp_established: u32,
+    /// TCP, closing, closed or reset.
+    pub tcp_closing: u32,
+    /// UDP, SCTP and protocols without ports.
+    pub other: u32,
+    /// ICMP.
+    pub icmp: u32,
+    /// A denied flow.
+    pub denied: u32,
+    /// The head of a fragmented datagram.
+    pub fragment: u32,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            tcp_new: 60,
+            tcp_established: 8000,
+            tcp_closing: 10,
+            other: 60,
+            icmp: 30,
+            denied: 60,
+            fragment: 30,
+        }
+    }
+}
+
+impl Timeouts {
+    fn nanoseconds(&self) -> [u64; 7] {
+        [
+            self.tcp_new,
+            self.tcp_established,
+            self.tcp_closing,
+            self.other,
+            self.icmp,
+            self.denied,
+            self.fragment,
+        ]
+        .map(|seconds| u64::from(seconds) * 1_000_000_000)
+    }
+}
+
+/// Why the kernel side could not be set up.
+#[derive(Debug, Error)]
+pub enum KernelError {
+    /// The object could not be loaded.
+    #[error(
+        "loading the eBPF object failed: {0}; `flowd doctor` says what this host and this user can do"
+    )]
+    Load(#[from] aya::EbpfError),
+    /// A program could not be loaded.
+    #[error(
+        "loading the eBPF program {name} failed: {source}; `flowd doctor` says what this host and \
+         this user can do"
+    )]
+    Program {
+        /// Its name.
+        name: &'static str,
+        /// What the kernel said.
+        source: aya::programs::ProgramError,
+    },
+    /// A map could not be used.
+    #[error("eBPF map {name}: {source}")]
+    Map {
+        /// Its name.
+        name: &'static str,
+        /// What the kernel said.
+        source: aya::maps::MapError,
+    },
+}
+
+/// The loaded object.
+#[derive(Debug)]
+pub struct Kernel {
+    ebpf: Ebpf,
+}
+
+/// Names of the programs, as the kernel shows them.
+pub const PROGRAMS: [&str; 4] = ["from_workload", "to_workload", "sweep_flows", "empty"];
+
+impl Kernel {
+    /// Loads the object; its maps are those pinned under `pins` where they exist, and pinned there
+    /// where they do not. Without `pins` nothing outlives the value.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses the object: too old, not permitted, or the verifier objects.
+    pub fn load(
+        sizes: &Sizes,
+        timeouts: &Timeouts,
+        pins: Option<&Pins>,
+    ) -> Result<Self, KernelError> {
+        let nanoseconds = timeouts.nanoseconds();
+        let mut loader = EbpfLoader::new();
+        loader
+            .map_max_entries("ENDPOINTS", sizes.endpoints)
+            .map_max_entries("PEERS", sizes.peers)
+            .map_max_entries("POLICY", sizes.policy)
+            .map_max_entries("CONNECTIONS", sizes.connections)
+            .map_max_entries("DENIED", sizes.denied)
+            .map_max_entries("FRAGMENTS", sizes.fragments)
+            .map_max_entries("EVENTS", sizes.ring_bytes)
+            .map_max_entries("DROPS", sizes.ring_bytes)
+            .override_global("TIMEOUTS", nanoseconds.as_slice(), true);
+        if let Some(pins) = pins {
+            for name in PINNED {
+                loader.map_pin_path(name, pins.map(name));
+            }
+        }
+        let mut kernel = Self {
+            ebpf: loader.load(OBJECT)?,
+        };
+        for name in PROGRAMS {
+            kernel
+                .program(name)
+                .load()
+                .map_err(|source| KernelError::Program { name, source })?;
+        }
+        Ok(kernel)
+    }
+
+    /// One of [`PROGRAMS`].
+    pub fn program(&mut self, name: &str) -> &mut SchedClassifier {
+        self.ebpf
+            .program_mut(name)
+            .and_then(|program| program.try_into().ok())
+            .expect("the object holds its own programs")
+    }
+
+    /// Takes a map out of the object, to be used on its own.
+    ///
+    /// # Panics
+    ///
+    /// When the object has no such map, or it was taken before.
+    pub fn take_map(&mut self, name: &'static str) -> aya::maps::Map {
+        self.ebpf
+            .take_map(name)
+            .expect("each map of the object is taken once")
+    }
+
+    /// Runs a program on a packet, `repeat` times; the return code and the mean time of a run in
+    /// nanoseconds.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses the run.
+    pub fn test_run(
+        &mut self,
+        name: &str,
+        packet: &[u8],
+        repeat: u32,
+    ) -> Result<(i32, u64), aya::programs::ProgramError> {
+        let mut options = TestRunOptions::new();
+        options.data_in = Some(packet);
+        options.repeat = repeat;
+        let result = self.program(name).test_run(options)?;
+        Ok((
+            result.return_value as i32,
+            result.duration.as_nanos() as u64,
+        ))
+    }
+
+    /// Instructions the verifier walked for each program, where the kernel tells.
+    pub fn verified_instructions(&mut self) -> Vec<(&'static str, u32)> {
+        PROGRAMS
+            .iter()
+            .filter_map(|name| {
+                let info = self.program(name).info().ok()?;
+                Some((*name, info.verified_instruction_count()?))
+            })
+            .collect()
+    }
+}

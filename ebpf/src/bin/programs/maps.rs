@@ -1,0 +1,41 @@
+//! The maps. Sizes here are the smallest that make sense; the loader sets them from the config.
+
+use aya_ebpf::{
+    btf_maps::{HashMap, LpmTrie, LruHashMap, PerCpuArray, RingBuf},
+    macros::btf_map,
+};
+use flowd_abi::{
+    Connection, ConnectionKey, Counter, CounterIndex, Denied, Endpoint, FragmentHead,
+    FragmentKey, Peer, PolicyEntry,
+};
+use flowd_ebpf::Scratch;
+
+#[btf_map]
+pub(crate) static ENDPOINTS: HashMap<u32, Endpoint, 1024> = HashMap::new();
+
+#[btf_map]
+pub(crate) static PEERS: LpmTrie<[u8; 16], Peer, 1024> = LpmTrie::new();
+
+#[btf_map]
+pub(crate) static POLICY: LpmTrie<[u8; 12], PolicyEntry, 1024> = LpmTrie::new();
+
+#[btf_map]
+pub(crate) static CONNECTIONS: LruHashMap<ConnectionKey, Connection, 1024> = LruHashMap::new();
+
+#[btf_map]
+pub(crate) static DENIED: LruHashMap<ConnectionKey, Denied, 1024> = LruHashMap::new();
+
+#[btf_map]
+pub(crate) static FRAGMENTS: LruHashMap<FragmentKey, FragmentHead, 1024> = LruHashMap::new();
+
+#[btf_map]
+pub(crate) static COUNTERS: PerCpuArray<Counter, { CounterIndex::LEN as usize }> = PerCpuArray::new();
+
+#[btf_map]
+pub(crate) static SCRATCH: PerCpuArray<Scratch, 1> = PerCpuArray::new();
+
+#[btf_map]
+pub(crate) static EVENTS: RingBuf<(), 65536> = RingBuf::new();
+
+#[btf_map]
+pub(crate) static DROPS: RingBuf<(), 65536> = RingBuf::new();

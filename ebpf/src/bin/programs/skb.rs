@@ -1,0 +1,52 @@
+//! A socket buffer as the engine's packet.
+
+use core::mem::MaybeUninit;
+
+use aya_ebpf::{EbpfContext, helpers::bpf_skb_load_bytes, programs::TcContext};
+use flowd_ebpf::Packet;
+
+/// A packet at a TC hook.
+pub(crate) struct Skb<'a> {
+    context: &'a TcContext,
+}
+
+impl<'a> Skb<'a> {
+    /// The packet of this context.
+    #[inline(always)]
+    pub(crate) fn new(context: &'a TcContext) -> Self {
+        Self { context }
+    }
+
+    /// The device it is on.
+    #[inline(always)]
+    pub(crate) fn ifindex(&self) -> u32 {
+        // SAFETY: the kernel hands every program a valid context.
+        unsafe { (*self.context.skb.skb).ifindex }
+    }
+}
+
+impl Packet for Skb<'_> {
+    #[inline(always)]
+    fn length(&self) -> u32 {
+        self.context.len()
+    }
+
+    #[inline(always)]
+    fn read<const N: usize>(&self, offset: u32) -> Option<[u8; N]> {
+        let mut bytes = MaybeUninit::<[u8; N]>::uninit();
+        // SAFETY: the destination holds N bytes; the helper fills all of them or fails.
+        unsafe {
+            let result = bpf_skb_load_bytes(
+                self.context.as_ptr(),
+                offset,
+                bytes.as_mut_ptr().cast(),
+                N as u32,
+            );
+            if result == 0 {
+                Some(bytes.assume_init())
+            } else {
+                None
+            }
+        }
+    }
+}

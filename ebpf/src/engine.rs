@@ -1,0 +1,324 @@
+//! The life of a packet: parse, find the connection, judge if need be, count, tell.
+
+use flowd_abi::{
+    Connection, ConnectionKey, CounterIndex, Direction, DropReason, EventKind, ForwardReason, Peer,
+    Verdict, connection::Marks, endpoint::EndpointFlags, protocol,
+};
+
+use crate::{
+    deny,
+    judge::{self, Judgement},
+    notice, open,
+    packet::{Facts, Headers, Packet, Room, Scene, Scratch},
+    parse::icmp,
+    read::{self, Subject},
+    tables::Tables,
+    track::{self, Step},
+};
+
+/// What a hook does with a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// No guarded workload is behind this device, or its mode is off.
+    Unguarded,
+    /// Judged and counted.
+    Judged(Verdict),
+}
+
+/// Where and when a packet is met.
+#[derive(Clone, Copy, Debug)]
+pub struct Meeting {
+    /// The side of the workload it is on.
+    pub direction: Direction,
+    /// The device.
+    pub ifindex: u32,
+    /// Nanoseconds of `CLOCK_MONOTONIC`.
+    pub now: u64,
+}
+
+/// Decides on one packet.
+#[inline(always)]
+pub fn run<P: Packet, T: Tables>(
+    packet: &P,
+    tables: &mut T,
+    scratch: &mut Scratch,
+    meeting: Meeting,
+) -> Outcome {
+    let Meeting {
+        direction,
+        ifindex,
+        now,
+    } = meeting;
+    let Some(endpoint) = tables.endpoint(ifindex) else {
+        return Outcome::Unguarded;
+    };
+    if endpoint.has(EndpointFlags::OFF) {
+        return Outcome::Unguarded;
+    }
+    let Scratch {
+        scene,
+        facts,
+        headers,
+        room,
+    } = scratch;
+    *scene = Scene {
+        now,
+        direction,
+        ifindex,
+        length: packet.length(),
+        endpoint,
+    };
+    *facts = Facts::default();
+    facts.key.endpoint = endpoint.id;
+    let verdict = match read::read(packet, tables, scene, facts, headers) {
+        Ok(Subject::Error) if related(packet, tables, scene, headers) => {
+            let verdict = Verdict::Forward(ForwardReason::Related);
+            tables.coalesce(CounterIndex::of(verdict, direction), scene.length);
+            verdict
+        }
+        Ok(subject) => decide(tables, scene, facts, room, subject),
+        Err(reason) => deny::refuse_if_enforced(tables, scene, facts, room, reason),
+    };
+    Outcome::Judged(verdict)
+}
+
+#[inline(always)]
+fn decide<T: Tables>(
+    tables: &mut T,
+    scene: &Scene,
+    facts: &mut Facts,
+    room: &mut Room,
+    subject: Subject,
+) -> Verdict {
+    match subject {
+        Subject::Neighbour => {
+            let verdict = Verdict::Forward(ForwardReason::Neighbour);
+            tables.coalesce(CounterIndex::of(verdict, scene.direction), scene.length);
+            return verdict;
+        }
+        Subject::Answer => {
+            if let Some(verdict) = connected(tables, scene, facts, room) {
+                return verdict;
+            }
+            // Nobody asked: judged by its own type, and never tracked as an exchange that would
+            // let the other side's questions through.
+            read::one_way(scene, facts);
+        }
+        Subject::Message | Subject::Error => {}
+        Subject::Unsupported => {
+            if scene.endpoint.policy(scene.direction) != 0 {
+                return deny::refuse(tables, scene, facts, room, DropReason::UnsupportedProtocol);
+            }
+        }
+    }
+    match connected(tables, scene, facts, room) {
+        Some(verdict) => verdict,
+        None => open::open(tables, scene, facts, room),
+    }
+}
+
+/// The packet's connection, if it is known and not over: the stored verdict stands, unless another
+/// generation made it.
+#[inline(always)]
+fn connected<T: Tables>(
+    tables: &mut T,
+    scene: &Scene,
+    facts: &Facts,
+    room: &mut Room,
+) -> Option<Verdict> {
+    let timeouts = tables.timeouts();
+    let connection = tables.connection(&facts.key)?;
+    if track::expired(&timeouts, &facts.key, connection, scene.now)
+        || track::reopens(scene, facts, connection)
+    {
+        return None;
+    }
+    let met = if connection.generation == scene.endpoint.generation {
+        meet::<T>(scene, facts, connection)?
+    } else {
+        rejudge(tables, scene, &facts.key);
+        meet::<T>(scene, facts, tables.connection(&facts.key)?)?
+    };
+    Some(act(tables, scene, facts, room, met))
+}
+
+/// What a packet meets in its connection.
+enum Met {
+    /// The connection is cut.
+    Cut(Judgement, DropReason),
+    /// It passes.
+    Passed(Verdict, Step),
+}
+
+#[inline(always)]
+fn meet<T: Tables>(scene: &Scene, facts: &Facts, connection: &mut Connection) -> Option<Met> {
+    let stored = Verdict::from_numbers(connection.verdict, connection.reason)?;
+    let reply = connection.origin != scene.direction as u8;
+    if let Verdict::Drop(reason) = stored {
+        return Some(Met::Cut(remembered(connection, stored, reply), reason));
+    }
+    let step = track::pass::<T>(scene, facts, connection);
+    let verdict = if reply {
+        Verdict::Forward(ForwardReason::Reply)
+    } else {
+        stored
+    };
+    Some(Met::Passed(verdict, step))
+}
+
+#[inline(always)]
+fn act<T: Tables>(
+    tables: &mut T,
+    scene: &Scene,
+    facts: &Facts,
+    room: &mut Room,
+    met: Met,
+) -> Verdict {
+    let (verdict, step) = match met {
+        Met::Cut(judgement, reason) => {
+            return deny::judged(tables, scene, facts, room, &judgement, reason);
+        }
+        Met::Passed(verdict, step) => (verdict, step),
+    };
+    let slot = CounterIndex::of(verdict, scene.direction);
+    let (kind, untold) = match step {
+        Step::Goes => {
+            tables.coalesce(slot, scene.length);
+            return verdict;
+        }
+        Step::Replied => (EventKind::Reply, Marks::UNTOLD_REPLY),
+        Step::Ended => (EventKind::Close, Marks::UNTOLD_CLOSE),
+    };
+    tables.count(slot, scene.length);
+    let told = tell(tables, scene, facts, room, kind, untold);
+    tables.classify(slot, told);
+    verdict
+}
+
+/// Tells the step a packet made; one that finds no room is marked for the sweep.
+#[inline(always)]
+fn tell<T: Tables>(
+    tables: &mut T,
+    scene: &Scene,
+    facts: &Facts,
+    room: &mut Room,
+    kind: EventKind,
+    untold: u8,
+) -> bool {
+    let Some(connection) = tables.connection(&facts.key) else {
+        return false;
+    };
+    room.connection = *connection;
+    let told = notice::connection(tables, scene, facts, kind, &room.connection);
+    if let Some(entry) = tables.connection(&facts.key) {
+        if told {
+            entry.told = scene.now;
+        } else {
+            entry.marks |= untold;
+        }
+    }
+    told
+}
+
+/// Judges a known connection anew, in the direction that opened it. A verdict that turns from drop
+/// to forward is left for the sweep to tell; one that turns to drop is told by the drop itself.
+#[inline(always)]
+fn rejudge<T: Tables>(tables: &mut T, scene: &Scene, key: &ConnectionKey) {
+    let Some(connection) = tables.connection(key) else {
+        return;
+    };
+    let origin = connection.origin();
+    let port = policy_port(key, connection, origin);
+    let mut judgement = judge::judge(tables, &scene.endpoint, key, origin, port);
+    if let Verdict::Drop(reason) = judgement.verdict
+        && scene.endpoint.has(EndpointFlags::AUDIT)
+    {
+        judgement.verdict = Verdict::Audit(reason);
+    }
+    let (verdict, reason) = judgement.verdict.to_numbers();
+    let dropped = Verdict::Drop(DropReason::DefaultDenied).to_numbers().0;
+    if let Some(entry) = tables.connection(key) {
+        if entry.verdict == dropped && verdict != dropped {
+            entry.marks |= Marks::UNTOLD_VERDICT;
+        }
+        entry.verdict = verdict;
+        entry.reason = reason;
+        entry.rule = judgement.rule;
+        entry.policy = judgement.policy;
+        entry.match_type = judgement.match_type;
+        entry.peer_identity = judgement.peer.identity;
+        entry.peer_class = judgement.peer.class;
+        entry.generation = scene.endpoint.generation;
+    }
+}
+
+/// What a policy names of a known connection: its opening packet's destination port or ICMP type.
+#[inline(always)]
+fn policy_port(key: &ConnectionKey, connection: &Connection, origin: Direction) -> u16 {
+    match (key.protocol, origin) {
+        (protocol::ICMP | protocol::ICMPV6, _) => u16::from(connection.icmp_type),
+        (_, Direction::Egress) => key.remote_port,
+        (_, Direction::Ingress) => key.local_port,
+    }
+}
+
+#[inline(always)]
+fn remembered(connection: &Connection, verdict: Verdict, reply: bool) -> Judgement {
+    Judgement {
+        verdict,
+        rule: connection.rule,
+        policy: connection.policy,
+        match_type: connection.match_type,
+        peer: Peer {
+            identity: connection.peer_identity,
+            class: connection.peer_class,
+            endpoint: 0,
+        },
+        reply,
+    }
+}
+
+/// Whether an ICMP error quotes a packet of a connection that passes.
+#[inline(always)]
+fn related<P: Packet, T: Tables>(
+    packet: &P,
+    tables: &mut T,
+    scene: &Scene,
+    headers: &mut Headers,
+) -> bool {
+    let Headers {
+        datagram,
+        quoted,
+        quoted_datagram,
+        quoted_transport,
+        ..
+    } = headers;
+    if !icmp::quoted(packet, datagram, quoted_datagram, quoted_transport) {
+        return false;
+    }
+    // The quoted packet ran the other way than the error about it.
+    let direction = match scene.direction {
+        Direction::Ingress => Direction::Egress,
+        Direction::Egress => Direction::Ingress,
+    };
+    *quoted = ConnectionKey {
+        endpoint: scene.endpoint.id,
+        ..ConnectionKey::default()
+    };
+    read::key(quoted, direction, quoted_datagram, quoted_transport);
+    let timeouts = tables.timeouts();
+    let Some(connection) = tables.connection(quoted) else {
+        return false;
+    };
+    if track::expired(&timeouts, quoted, connection, scene.now) {
+        return false;
+    }
+    if connection.generation != scene.endpoint.generation {
+        rejudge(tables, scene, quoted);
+    }
+    let dropped = Verdict::Drop(DropReason::DefaultDenied).to_numbers().0;
+    match tables.connection(quoted) {
+        Some(connection) => connection.verdict != dropped,
+        None => false,
+    }
+}

@@ -1,0 +1,133 @@
+//! A connection that is not known: judged, remembered, told.
+
+use flowd_abi::{
+    Address, Connection, CounterIndex, DropReason, EventKind, ForwardReason, Verdict,
+    connection::{Marks, State},
+    endpoint::EndpointFlags,
+};
+
+use crate::{
+    deny,
+    judge::{self, Judgement},
+    notice,
+    packet::{Facts, Room, Scene},
+    tables::Tables,
+};
+
+/// Judges the first packet of a connection and acts on the verdict.
+#[inline(always)]
+pub fn open<T: Tables>(tables: &mut T, scene: &Scene, facts: &Facts, room: &mut Room) -> Verdict {
+    if spoofed(tables, scene, &facts.key.local) {
+        return deny::refuse(tables, scene, facts, room, DropReason::SourceAddress);
+    }
+    if let Some(verdict) = deny::again(tables, scene, facts) {
+        return verdict;
+    }
+    let judgement = judge::judge(
+        tables,
+        &scene.endpoint,
+        &facts.key,
+        scene.direction,
+        facts.policy_port,
+    );
+    settle(tables, scene, facts, room, judgement)
+}
+
+/// Acts on a judgement about a packet without a connection.
+#[inline(always)]
+fn settle<T: Tables>(
+    tables: &mut T,
+    scene: &Scene,
+    facts: &Facts,
+    room: &mut Room,
+    mut judgement: Judgement,
+) -> Verdict {
+    if let Verdict::Drop(reason) = judgement.verdict {
+        if !scene.endpoint.has(EndpointFlags::AUDIT) {
+            return deny::judged(tables, scene, facts, room, &judgement, reason);
+        }
+        judgement.verdict = Verdict::Audit(reason);
+    }
+    opened(&mut room.connection, scene, facts, &judgement);
+    if !tables.put_connection(&facts.key, &room.connection) {
+        return no_room(tables, scene, facts, room, &judgement);
+    }
+    let slot = CounterIndex::of(judgement.verdict, scene.direction);
+    tables.count(slot, scene.length);
+    let told = notice::connection(tables, scene, facts, EventKind::Open, &room.connection);
+    tables.classify(slot, told);
+    if !told && let Some(entry) = tables.connection(&facts.key) {
+        entry.marks |= Marks::UNTOLD_OPEN;
+    }
+    judgement.verdict
+}
+
+/// An enforced workload's packet that cannot be remembered is dropped: its answer would be, and a
+/// verdict nobody remembers cannot be revoked. One that no policy selects passes.
+#[inline(always)]
+fn no_room<T: Tables>(
+    tables: &mut T,
+    scene: &Scene,
+    facts: &Facts,
+    room: &mut Room,
+    judgement: &Judgement,
+) -> Verdict {
+    if scene.endpoint.ingress_policy | scene.endpoint.egress_policy != 0 {
+        return deny::judged(tables, scene, facts, room, judgement, DropReason::TableFull);
+    }
+    let verdict = Verdict::Forward(ForwardReason::Unenforced);
+    let slot = CounterIndex::of(verdict, scene.direction);
+    tables.count(slot, scene.length);
+    let told = notice::connection(tables, scene, facts, EventKind::Open, &room.connection);
+    tables.classify(slot, told);
+    verdict
+}
+
+/// Whether an egress packet carries a source address that is not the workload's own. Link-local
+/// IPv6 addresses cannot leave the link and are the workload's by their nature.
+#[inline(always)]
+fn spoofed<T: Tables>(tables: &T, scene: &Scene, source: &Address) -> bool {
+    match scene.direction {
+        flowd_abi::Direction::Ingress => false,
+        flowd_abi::Direction::Egress => {
+            scene.endpoint.has(EndpointFlags::CHECK_SOURCE)
+                && !source.is_link_local_v6()
+                && judge::peer(tables, source).endpoint != scene.endpoint.id
+        }
+    }
+}
+
+#[inline(always)]
+fn opened(connection: &mut Connection, scene: &Scene, facts: &Facts, judgement: &Judgement) {
+    let (verdict, reason) = judgement.verdict.to_numbers();
+    *connection = Connection {
+        created: scene.now,
+        last: scene.now,
+        told: scene.now,
+        rule: judgement.rule,
+        policy: judgement.policy,
+        generation: scene.endpoint.generation,
+        peer_identity: judgement.peer.identity,
+        peer_class: judgement.peer.class,
+        origin: scene.direction as u8,
+        state: State::New as u8,
+        verdict,
+        reason,
+        icmp_type: facts.icmp_type,
+        icmp_code: facts.icmp_code,
+        match_type: judgement.match_type,
+        ..Connection::default()
+    };
+    match scene.direction {
+        flowd_abi::Direction::Egress => {
+            connection.sent_packets = 1;
+            connection.sent_bytes = u64::from(scene.length);
+            connection.sent_flags = facts.tcp_flags;
+        }
+        flowd_abi::Direction::Ingress => {
+            connection.received_packets = 1;
+            connection.received_bytes = u64::from(scene.length);
+            connection.received_flags = facts.tcp_flags;
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! What the engine asks of a packet, and what it knows of one.
+
+use flowd_abi::{Connection, ConnectionKey, Denied, Direction, Endpoint};
+
+use crate::parse::{Datagram, Transport};
+
+/// A packet as it lies on a device, layer 2 included.
+pub trait Packet {
+    /// Length in bytes.
+    fn length(&self) -> u32;
+
+    /// `N` bytes at `offset`, `None` if the packet ends before.
+    fn read<const N: usize>(&self, offset: u32) -> Option<[u8; N]>;
+}
+
+/// Where a packet was met.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Scene {
+    /// Nanoseconds of `CLOCK_MONOTONIC`.
+    pub now: u64,
+    /// The side of the workload the packet is on.
+    pub direction: Direction,
+    /// The device.
+    pub ifindex: u32,
+    /// Length in bytes, layer 2 included.
+    pub length: u32,
+    /// The workload behind the device.
+    pub endpoint: Endpoint,
+}
+
+impl Default for Scene {
+    #[inline(always)]
+    fn default() -> Self {
+        Self {
+            now: 0,
+            direction: Direction::Ingress,
+            ifindex: 0,
+            length: 0,
+            endpoint: Endpoint::default(),
+        }
+    }
+}
+
+/// Facts of a packet, filled while it is parsed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Facts {
+    /// Its key in the connection and denied tables; zeros where it was not readable.
+    pub key: ConnectionKey,
+    /// Ethertype behind the VLAN tags.
+    pub ethertype: u16,
+    /// Destination port of the packet, ICMP type for ICMP: what a policy names.
+    pub policy_port: u16,
+    /// TCP flags, low byte of the header's flags.
+    pub tcp_flags: u8,
+    /// ICMP type.
+    pub icmp_type: u8,
+    /// ICMP code.
+    pub icmp_code: u8,
+    /// Whether the key's addresses are those of the packet.
+    pub addressed: bool,
+    /// Destination hardware address, then source hardware address.
+    pub macs: [[u8; 6]; 2],
+}
+
+/// Where values are put together before they go into a table: the kernel's stack is too small for
+/// them, so the programs keep this in a per-CPU map.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Room {
+    /// A connection to be put.
+    pub connection: Connection,
+    /// A denied flow to be put.
+    pub denied: Denied,
+}
+
+/// Headers in hand.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Headers {
+    /// The packet's own.
+    pub datagram: Datagram,
+    /// The packet's own.
+    pub transport: Transport,
+    /// What an ICMP error quotes: its key.
+    pub quoted: ConnectionKey,
+    /// What an ICMP error quotes.
+    pub quoted_datagram: Datagram,
+    /// What an ICMP error quotes.
+    pub quoted_transport: Transport,
+}
+
+/// All that is written down about a packet in hand.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Scratch {
+    /// Where the packet was met.
+    pub scene: Scene,
+    /// What it says.
+    pub facts: Facts,
+    /// Its headers.
+    pub headers: Headers,
+    /// Room for table values.
+    pub room: Room,
+}
+
+/// TCP flag bits (RFC 9293, section 3.1).
+pub mod tcp_flag {
+    /// No more data from the sender.
+    pub const FIN: u8 = 1 << 0;
+    /// Synchronise sequence numbers.
+    pub const SYN: u8 = 1 << 1;
+    /// Reset the connection.
+    pub const RST: u8 = 1 << 2;
+    /// The acknowledgment field is significant.
+    pub const ACK: u8 = 1 << 4;
+}
