@@ -48,6 +48,11 @@ impl Report {
         self.warnings.take()
     }
 
+    /// Whether anything is wrong so far.
+    pub(super) fn has_errors(&self) -> bool {
+        !self.errors.borrow().is_empty()
+    }
+
     /// All errors, in the order of the text.
     pub(super) fn into_errors(self) -> Vec<Diagnostic> {
         let mut errors = self.errors.into_inner();

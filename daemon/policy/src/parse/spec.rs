@@ -67,16 +67,13 @@ pub(super) fn read(
         subject: subject.as_ref().unwrap_or(&everyone),
     };
     let mut rules = Vec::new();
-    let mut complete = true;
     for (name, direction, action) in LISTS {
         for (index, item) in (0..).zip(spec.items(name).unwrap_or_default()) {
-            match rule::read(&item, &context, direction, action, index) {
-                Some(rule) => rules.push(rule),
-                None => complete = false,
-            }
+            rules.extend(rule::read(&item, &context, direction, action, index));
         }
     }
-    if rules.is_empty() && complete {
+    // Something wrong elsewhere may well be the rule that is missing here.
+    if rules.is_empty() && !field.report().has_errors() {
         field.error(
             "has no rule",
             "give at least one of ingress, ingressDeny, egress, egressDeny an entry; `- {}` allows nothing",

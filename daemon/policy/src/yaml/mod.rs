@@ -61,10 +61,92 @@ fn options() -> Options {
     }
 }
 
-/// The library's message in one line, without the place it repeats.
+/// The library's message in one line, without the place it repeats and in the words of a reader
+/// who knows no library.
 fn message(error: &serde_saphyr::Error) -> String {
-    let text = error.without_snippet().to_string();
+    let error = error.without_snippet();
+    if let serde_saphyr::Error::DuplicateMappingKey { key, .. } = error {
+        let key = key
+            .as_deref()
+            .map(crate::syntax::shorten)
+            .unwrap_or_default();
+        return format!("the key {key} is there twice");
+    }
+    if let serde_saphyr::Error::MergeKeyNotAllowed { .. } = error {
+        return "the merge key << is not allowed; write the fields out".to_owned();
+    }
+    let text = error.to_string();
     let line = text.lines().next().unwrap_or_default();
     let line = line.split(" at line ").next().unwrap_or(line);
     crate::syntax::shorten_to(line, 200)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn broken(text: &str) -> String {
+        documents(text).unwrap_err().message
+    }
+
+    #[test]
+    fn knows_where_everything_stands() {
+        let documents = documents("# first\na: 1\n---\n- b:\n    c: x\n").unwrap();
+        assert_eq!(documents.len(), 2);
+        let Value::List(items) = &documents[1].value else {
+            panic!("a list")
+        };
+        let Value::Object(entries) = &items[0].value else {
+            panic!("an object")
+        };
+        let (key, inner) = &entries[0];
+        assert_eq!((key.place.line, key.place.column), (4, 3));
+        assert_eq!((inner.place.line, inner.place.column), (5, 5));
+    }
+
+    #[test]
+    fn only_true_and_false_are_booleans() {
+        let document = &documents("[true, yes, on, 'true']").unwrap()[0];
+        let Value::List(items) = &document.value else {
+            panic!("a list")
+        };
+        let values: Vec<&Value> = items.iter().map(|item| &item.value).collect();
+        let text = |text: &str| Value::Text(text.into());
+        assert_eq!(
+            values,
+            [
+                &Value::Boolean(true),
+                &text("yes"),
+                &text("on"),
+                &text("true")
+            ]
+        );
+    }
+
+    #[test]
+    fn an_alias_stands_where_it_is_used() {
+        let document = &documents("a: &x [1]\nb: *x\n").unwrap()[0];
+        let Value::Object(entries) = &document.value else {
+            panic!("an object")
+        };
+        assert_eq!(entries[1].1.place.line, 2);
+    }
+
+    #[test]
+    fn everything_is_bounded() {
+        assert!(broken(&"x".repeat(MAX_BYTES + 1)).contains("at most"));
+        assert!(broken(&"[".repeat(100)).contains("limit"));
+        assert!(broken(&format!("[{}]", "0,".repeat(MAX_NODES + 1))).len() < 300);
+        let mut bomb = String::from("a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n");
+        for level in 1..9 {
+            let below = format!("*a{},", level - 1).repeat(10);
+            bomb.push_str(&format!("a{level}: &a{level} [{below}]\n"));
+        }
+        assert!(broken(&bomb).len() < 300);
+    }
+
+    #[test]
+    fn a_key_given_twice_is_named() {
+        assert_eq!(broken("a: 1\na: 2\n"), "the key a is there twice");
+    }
 }

@@ -16,8 +16,8 @@ impl From<Location> for Place {
     fn from(location: Location) -> Self {
         let number = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);
         Self {
-            line: number(location.line().into()),
-            column: number(location.column().into()),
+            line: number(location.line()),
+            column: number(location.column()),
         }
     }
 }

@@ -1,0 +1,282 @@
+//! Asks both engines about every connection of a small world.
+
+use std::{collections::BTreeSet, net::IpAddr};
+
+use flowd_abi::{Action, Direction, PolicyKey, protocol};
+use flowd_policy::{
+    Answer, Compiled, CompiledEntry, Entity, Hit, Labels, MatchType, Peer, PeerSelector, Peers,
+    PolicySet, Query, RuleRef, RuleTable, Subject, Target, World, cidr, compile, evaluate, labels,
+    parse,
+};
+
+use crate::generate::{ICMP_TYPES, PORTS};
+
+/// How often each answer was given.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Asked {
+    pub(crate) allowed: usize,
+    pub(crate) denied: usize,
+    pub(crate) default_denied: usize,
+    pub(crate) allowed_by_default: usize,
+    pub(crate) unenforced: usize,
+}
+
+impl Asked {
+    pub(crate) fn plus(self, other: Self) -> Self {
+        Self {
+            allowed: self.allowed + other.allowed,
+            denied: self.denied + other.denied,
+            default_denied: self.default_denied + other.default_denied,
+            allowed_by_default: self.allowed_by_default + other.allowed_by_default,
+            unenforced: self.unenforced + other.unenforced,
+        }
+    }
+
+    pub(crate) fn total(self) -> usize {
+        self.allowed + self.denied + self.default_denied + self.allowed_by_default + self.unenforced
+    }
+
+    fn count(&mut self, answer: &Answer) {
+        *match answer {
+            Answer::Allowed(_) => &mut self.allowed,
+            Answer::AllowedByDefault => &mut self.allowed_by_default,
+            Answer::Denied(_) => &mut self.denied,
+            Answer::DefaultDenied(_) => &mut self.default_denied,
+            Answer::Unenforced => &mut self.unenforced,
+        } += 1;
+    }
+}
+
+const WORLD_ADDRESSES: [&str; 9] = [
+    "10.1.2.3",
+    "10.1.2.4",
+    "10.1.9.9",
+    "10.9.9.9",
+    "192.0.2.1",
+    "198.51.100.1",
+    "2001:db8:1::1",
+    "2001:db8:2::1",
+    "2606::1",
+];
+
+type UserLabels = &'static [(&'static str, &'static str)];
+
+/// Endpoints by identity: namespace and labels.
+const ENDPOINTS: [(u32, &str, UserLabels); 6] = [
+    (256, "shop", &[("app", "web")]),
+    (257, "shop", &[("app", "api"), ("tier", "back")]),
+    (258, "shop", &[("app", "db"), ("tier", "back")]),
+    (259, "bank", &[("app", "web")]),
+    (260, "bank", &[]),
+    (261, "default", &[("app", "db"), ("tier", "back")]),
+];
+
+/// One peer as both engines know it.
+struct Known {
+    labels: Labels,
+    address: Option<IpAddr>,
+    identity: u32,
+    class: u32,
+}
+
+/// Both engines on every subject, direction, peer and destination.
+pub(crate) fn agree(text: &str) -> Result<Asked, String> {
+    let policies: PolicySet = parse("random.yaml", text)
+        .map_err(|errors| format!("{errors:?}\n{text}"))?
+        .into_iter()
+        .collect();
+    let mut world = World::new();
+    for (identity, namespace, user) in ENDPOINTS {
+        let labels = labels::for_endpoint(namespace, user.iter().copied()).unwrap();
+        world.insert(identity, labels);
+    }
+    world.set_classes((0x0100_0000..).zip(policies.prefixes()).collect());
+    let peers = peers(&world);
+    let mut asked = Asked::default();
+    for (identity, ..) in ENDPOINTS {
+        let labels = world.identities()[&identity].clone();
+        let mut rules = RuleTable::new();
+        let subject = Subject { labels: &labels };
+        let compiled = compile(&policies, subject, &mut world, &mut rules).unwrap();
+        for direction in Direction::ALL {
+            let entries = compiled
+                .direction(direction)
+                .map(|direction| &direction.entries);
+            well_formed(entries.map(Vec::as_slice).unwrap_or_default())
+                .map_err(|why| format!("{why}\n{text}"))?;
+            for peer in &peers {
+                for (protocol, port) in destinations() {
+                    let query = Query {
+                        subject: &labels,
+                        direction,
+                        peer: Peer {
+                            labels: &peer.labels,
+                            address: peer.address,
+                        },
+                        protocol,
+                        port,
+                    };
+                    let expected = evaluate(policies.policies(), &query);
+                    asked.count(&expected);
+                    compare(&policies, &compiled, &rules, peer, &query, &expected).map_err(
+                        |why| format!("{why}\n{query:?}\nexpected {expected:?}\n{text}"),
+                    )?;
+                }
+            }
+        }
+    }
+    Ok(asked)
+}
+
+/// What the kernel's table asks of entries: keys that differ, values that repeat their key's
+/// prefix length, no rule number that means nothing, no port bits behind the prefix.
+fn well_formed(entries: &[CompiledEntry]) -> Result<(), String> {
+    let keys: BTreeSet<_> = entries.iter().map(|entry| entry.key).collect();
+    if keys.len() != entries.len() {
+        return Err("two entries have the same key".into());
+    }
+    let wrong = entries.iter().find(|entry| {
+        let port = u32::from(u16::from_be_bytes(entry.key.port));
+        let free = PolicyKey::PREFIX_FULL - entry.key.prefix.max(PolicyKey::PREFIX_PROTOCOL);
+        entry.key.prefix != u32::from(entry.value.prefix)
+            || entry.value.rule == RuleTable::NONE
+            || port & ((1 << free) - 1) != 0
+            || entry.key.prefix < PolicyKey::PREFIX_PEER
+    });
+    wrong.map_or(Ok(()), |entry| Err(format!("malformed: {entry:?}")))
+}
+
+fn peers(world: &World) -> Vec<Known> {
+    let labels = |identity: u32| world.identities()[&identity].clone();
+    let known = world.identities().keys().filter(|identity| **identity != 2);
+    let inside = known.map(|&identity| Known {
+        labels: labels(identity),
+        address: None,
+        identity,
+        class: 0,
+    });
+    let outside = WORLD_ADDRESSES.map(|address| {
+        let address = address.parse().unwrap();
+        Known {
+            labels: labels(2),
+            address: Some(address),
+            identity: 2,
+            class: cidr::class_of(world.classes(), address),
+        }
+    });
+    inside.chain(outside).collect()
+}
+
+fn destinations() -> impl Iterator<Item = (u8, u16)> {
+    let with_ports = [protocol::TCP, protocol::UDP, protocol::SCTP]
+        .into_iter()
+        .flat_map(|protocol| PORTS.map(|port| (protocol, port)));
+    let icmp = [protocol::ICMP, protocol::ICMPV6]
+        .into_iter()
+        .flat_map(|protocol| ICMP_TYPES.map(|kind| (protocol, kind.into())));
+    with_ports
+        .chain(icmp)
+        .chain([(protocol::TCP, 50_000), (47, 0)])
+}
+
+fn compare(
+    policies: &PolicySet,
+    compiled: &Compiled,
+    rules: &RuleTable,
+    peer: &Known,
+    query: &Query<'_>,
+    expected: &Answer,
+) -> Result<(), String> {
+    let Some(direction) = compiled.direction(query.direction) else {
+        return if *expected == Answer::Unenforced {
+            Ok(())
+        } else {
+            Err("compiled to unenforced".into())
+        };
+    };
+    let hit = direction.lookup(Target {
+        identity: peer.identity,
+        class: peer.class,
+        protocol: query.protocol,
+        port: query.port,
+    });
+    let names = |hit: &Hit, wanted: &[RuleRef]| {
+        names_the_rules(
+            policies,
+            rules.get(hit.rule).unwrap_or_default(),
+            wanted,
+            hit.match_type,
+        )
+    };
+    let agrees = match (expected, &hit) {
+        (Answer::Allowed(wanted), Some(hit)) => hit.action == Action::Allow && names(hit, wanted),
+        (Answer::Denied(wanted), Some(hit)) => hit.action == Action::Deny && names(hit, wanted),
+        (Answer::AllowedByDefault, Some(hit)) => {
+            hit.action == Action::Allow && hit.rule == RuleTable::DEFAULT_ALLOW
+        }
+        (Answer::DefaultDenied(policies), None) => direction.default_deny == *policies,
+        (Answer::Unenforced, _) | (_, None) | (Answer::DefaultDenied(_), Some(_)) => false,
+    };
+    if agrees {
+        Ok(())
+    } else {
+        Err(format!("entries say {hit:?}"))
+    }
+}
+
+/// The side of a peer a rule matches it by.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Any,
+    Identity,
+    Class,
+}
+
+/// An entry names all matching rules that match the peer by the same side as the entry does.
+fn names_the_rules(
+    policies: &PolicySet,
+    named: &[RuleRef],
+    wanted: &[RuleRef],
+    match_type: MatchType,
+) -> bool {
+    let by = |side: Side| -> Vec<&RuleRef> {
+        wanted
+            .iter()
+            .filter(|rule| side_of(policies, rule) == side)
+            .collect()
+    };
+    let sides: &[Side] = match match_type {
+        MatchType::L4Only | MatchType::All | MatchType::ProtoOnly => &[Side::Any],
+        MatchType::L3Only | MatchType::L3L4 | MatchType::L3Proto => &[Side::Identity, Side::Class],
+        MatchType::None => &[],
+    };
+    let named: Vec<&RuleRef> = named.iter().collect();
+    !named.is_empty() && sides.iter().any(|side| by(*side) == named)
+}
+
+fn side_of(policies: &PolicySet, rule: &RuleRef) -> Side {
+    let peers = policies
+        .policies()
+        .iter()
+        .flat_map(|policy| &policy.specs)
+        .flat_map(|spec| &spec.rules)
+        .find(|candidate| candidate.reference == *rule)
+        .map(|rule| &rule.peers)
+        .unwrap();
+    let Peers::Of(selectors) = peers else {
+        return Side::Any;
+    };
+    let everyone = |selector: &PeerSelector| match selector {
+        PeerSelector::Labels(selector) => selector.is_empty(),
+        PeerSelector::Entity(entity) => *entity == Entity::All,
+        PeerSelector::Cidr(_) => false,
+    };
+    let block = |selector: &PeerSelector| matches!(selector, PeerSelector::Cidr(_));
+    if selectors.iter().any(everyone) {
+        Side::Any
+    } else if selectors.iter().any(block) {
+        Side::Class
+    } else {
+        Side::Identity
+    }
+}
