@@ -49,6 +49,8 @@ pub struct Plan {
     follow: bool,
     since: Option<i64>,
     until: Option<i64>,
+    /// Where to go on, for a client that comes back.
+    resume: Option<u64>,
     /// What to send of each flow.
     pub mask: Mask,
 }
@@ -74,19 +76,34 @@ impl Plan {
             follow: request.follow,
             since: nanos("since", request.since)?,
             until: nanos("until", request.until)?,
+            resume: None,
             mask,
         })
+    }
+
+    /// Starts at this flow, whatever was asked for.
+    #[must_use]
+    pub fn from_seq(mut self, seq: u64) -> Self {
+        self.resume = Some(seq);
+        self
     }
 
     /// Finds where it starts. Looks at up to the whole log.
     pub fn start(self, log: &Log) -> Query {
         let head = log.seen();
-        let start = match (self.since, self.first, self.follow, self.number) {
-            (Some(since), ..) => Start::Seq(at_or_before(log, head, since)),
-            (None, true, ..) => Start::Oldest,
-            (None, false, true, 0) => Start::Seq(head),
-            (None, false, false, 0) => Start::Oldest,
-            (None, false, _, number) => Start::Seq(self.rewind(log, head, number)),
+        let start = match (
+            self.resume,
+            self.since,
+            self.first,
+            self.follow,
+            self.number,
+        ) {
+            (Some(seq), ..) => Start::Seq(seq),
+            (None, Some(since), ..) => Start::Seq(at_or_before(log, head, since)),
+            (None, None, true, ..) => Start::Oldest,
+            (None, None, false, true, 0) => Start::Seq(head),
+            (None, None, false, false, 0) => Start::Oldest,
+            (None, None, false, _, number) => Start::Seq(self.rewind(log, head, number)),
         };
         Query {
             cursor: log.cursor(start),

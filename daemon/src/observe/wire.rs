@@ -117,14 +117,26 @@ impl Encoder {
         }
     }
 
-    /// The response that tells of lost flows; masks and filters do not apply to it.
+    /// Writes the response that tells of lost flows.
     pub fn lost(&self, lost: LostEvent, into: &mut impl BufMut) {
-        let response = GetFlowsResponse {
+        put_raw(&self.lost_message(lost), into);
+    }
+
+    /// The response that carries a flow, as a message.
+    pub fn message(&mut self, record: &Record) -> GetFlowsResponse {
+        let mut bytes = Vec::with_capacity(1_024);
+        self.response(record, &mut bytes);
+        // What has just been encoded is a message.
+        GetFlowsResponse::decode(bytes.as_slice()).unwrap_or_default()
+    }
+
+    /// The response that tells of lost flows; masks and filters do not apply to it.
+    pub fn lost_message(&self, lost: LostEvent) -> GetFlowsResponse {
+        GetFlowsResponse {
             node_name: self.view.directory.node_name.clone(),
             time: lost.last,
             response_types: Some(ResponseTypes::LostEvents(lost)),
-        };
-        put_raw(&response, into);
+        }
     }
 
     fn encode_flow(&mut self, record: &Record) {

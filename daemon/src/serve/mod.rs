@@ -1,3 +1,57 @@
-//! What others can ask: gRPC, the web page, `/metrics`.
+//! What others can ask: gRPC, the web page, `/metrics`. Only this room knows tonic and axum.
 
+pub mod answer;
+pub mod grpc;
+pub mod listen;
+pub mod metrics;
 pub mod status;
+pub mod stop;
+pub mod stream;
+pub mod web;
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::enrich::DirectoryHandle;
+use crate::flow::Log;
+use crate::metrics::FlowMetrics;
+use crate::observe::flow::View;
+use crate::observe::uuid::Boot;
+use status::StatusHandle;
+use stop::Stop;
+
+/// What every server answers from; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Sources {
+    /// The flow log.
+    pub log: Log,
+    /// Names.
+    pub directory: DirectoryHandle,
+    /// The daemon's own state.
+    pub status: StatusHandle,
+    /// The pipeline's counters; readers count their gaps here.
+    pub flows: Arc<FlowMetrics>,
+    /// What the uuids of this run are made of.
+    pub boot: Boot,
+    /// Ends every open stream.
+    pub stop: Stop,
+}
+
+impl Sources {
+    /// What flows say beyond their records, as of now.
+    pub fn view(&self) -> View {
+        View {
+            directory: self.directory.snapshot(),
+            boot: self.boot,
+        }
+    }
+}
+
+/// Unix time in nanoseconds.
+pub fn now() -> i64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .ok()
+        .and_then(|since| i64::try_from(since.as_nanos()).ok())
+        .unwrap_or(0)
+}

@@ -1,0 +1,165 @@
+//! The daemon's own state in the words of `flowd.v1`, for gRPC and the web page alike.
+
+use flowd_abi::{Direction, DropReason, ForwardReason};
+use flowd_proto::flow::TrafficDirection;
+use flowd_proto::flowd::v1::{
+    EndpointStatus, ExplainResponse, Ledger, LedgerRow, PolicyStatus, ReasonHelp, SourceError,
+    SourceLoss, StatusResponse,
+};
+
+use super::status::{self, EndpointState, Status};
+use super::{Sources, now};
+use crate::observe::flow::{VERSION, reason_name};
+use crate::observe::reason;
+
+/// Nanoseconds since the daemon started.
+pub fn uptime(status: &Status) -> u64 {
+    u64::try_from(now().saturating_sub(status.started)).unwrap_or(0)
+}
+
+/// The answer to `Status`.
+pub fn status(sources: &Sources) -> StatusResponse {
+    let status = sources.status.load();
+    let problems = status.complaints();
+    let uptime = uptime(&status);
+    StatusResponse {
+        version: VERSION.to_owned(),
+        node_name: sources.directory.load().node_name.clone(),
+        uptime: Some(flowd_proto::Duration {
+            seconds: i64::try_from(uptime / 1_000_000_000).unwrap_or(i64::MAX),
+            nanos: i32::try_from(uptime % 1_000_000_000).unwrap_or(0),
+        }),
+        healthy: problems.is_empty(),
+        problems,
+        endpoints: status.endpoints.iter().map(endpoint).collect(),
+        policies: status.policies.iter().map(policy).collect(),
+        source_errors: status
+            .source_errors
+            .iter()
+            .map(|error| SourceError {
+                file: error.file.clone(),
+                line: error.line,
+                message: error.message.clone(),
+            })
+            .collect(),
+        ledger: Some(ledger(sources, &status)),
+        connections: status.connections,
+        denied: status.denied,
+    }
+}
+
+fn endpoint(endpoint: &status::EndpointStatus) -> EndpointStatus {
+    EndpointStatus {
+        id: endpoint.id,
+        namespace: endpoint.namespace.clone(),
+        name: endpoint.name.clone(),
+        identity: endpoint.identity,
+        interface: endpoint.interface.clone(),
+        ifindex: endpoint.ifindex,
+        state: endpoint.state.name().to_owned(),
+        detail: match &endpoint.state {
+            EndpointState::Failed(why) => why.clone(),
+            EndpointState::Protected | EndpointState::Attaching => String::new(),
+        },
+        mode: endpoint.mode.name().to_owned(),
+        desired_generation: endpoint.desired_generation,
+        enforced_generation: endpoint.enforced_generation,
+        ingress_enforced: endpoint.ingress_enforced,
+        egress_enforced: endpoint.egress_enforced,
+        policies: endpoint.policies.clone(),
+        addresses: endpoint.addresses.iter().map(ToString::to_string).collect(),
+    }
+}
+
+fn policy(policy: &status::PolicyStatus) -> PolicyStatus {
+    PolicyStatus {
+        kind: policy.kind.clone(),
+        namespace: policy.namespace.clone(),
+        name: policy.name.clone(),
+        file: policy.file.clone(),
+        line: policy.line,
+        valid: policy.valid,
+        problems: policy.problems.clone(),
+        endpoints_selected: policy.endpoints_selected,
+    }
+}
+
+fn ledger(sources: &Sources, status: &Status) -> Ledger {
+    let counts = sources.flows.snapshot();
+    let [events, drops, _sweep] = counts.received;
+    let mut losses: Vec<SourceLoss> = status
+        .losses
+        .iter()
+        .map(|(source, count)| SourceLoss {
+            source: source.clone(),
+            count: *count,
+        })
+        .collect();
+    losses.push(SourceLoss {
+        source: "readers".to_owned(),
+        count: sources.flows.reader_gap_flows(),
+    });
+    Ledger {
+        rows: status.ledger.iter().map(row).collect(),
+        deferred_pending: status.pending,
+        lost: status.lost,
+        events_received: events,
+        drops_received: drops,
+        undecodable: counts.undecodable,
+        balanced: status.balances(),
+        log_flows: sources.log.stored() as u64,
+        log_capacity: sources.log.capacity() as u64,
+        log_first_seq: sources.log.oldest(),
+        log_next_seq: sources.log.seen(),
+        losses,
+    }
+}
+
+fn row(row: &status::LedgerRow) -> LedgerRow {
+    LedgerRow {
+        verdict: i32::from(row.verdict.to_numbers().0),
+        reason: reason_name(row.verdict).to_owned(),
+        direction: match row.direction {
+            Direction::Ingress => TrafficDirection::Ingress,
+            Direction::Egress => TrafficDirection::Egress,
+        } as i32,
+        packets: row.counter.packets,
+        bytes: row.counter.bytes,
+        told: row.counter.told,
+        coalesced: row.counter.coalesced,
+        deferred: row.counter.deferred,
+        recovered: row.counter.recovered,
+    }
+}
+
+/// The help on one reason, by our name or Hubble's, or on all; `None` for a name nobody has.
+pub fn explain(name: &str) -> Option<ExplainResponse> {
+    let reasons = if name.is_empty() {
+        let drops = DropReason::ALL.into_iter().map(drop_help);
+        let forwards = ForwardReason::ALL.into_iter().map(forward_help);
+        drops.chain(forwards).collect()
+    } else {
+        let drop = reason::find(name).map(drop_help);
+        vec![drop.or_else(|| reason::find_forward(name).map(forward_help))?]
+    };
+    Some(ExplainResponse { reasons })
+}
+
+fn drop_help(drop: DropReason) -> ReasonHelp {
+    let text = reason::of(drop);
+    ReasonHelp {
+        reason: text.name.to_owned(),
+        number: drop as u32,
+        hubble_reason: text.hubble,
+        help: text.help.to_owned(),
+    }
+}
+
+fn forward_help(forward: ForwardReason) -> ReasonHelp {
+    ReasonHelp {
+        reason: reason::forward_name(forward).to_owned(),
+        number: forward as u32,
+        hubble_reason: 0,
+        help: reason::forward_help(forward).to_owned(),
+    }
+}

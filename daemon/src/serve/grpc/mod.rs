@@ -1,0 +1,155 @@
+//! The gRPC services: Hubble's observer and peer, health, reflection, and `flowd.v1`.
+
+mod codec;
+mod flowd;
+mod flows;
+mod observer;
+mod peer;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use flowd_proto::FILE_DESCRIPTOR_SET;
+use flowd_proto::flowd::v1::flowd_server::FlowdServer;
+use flowd_proto::observer::observer_server::ObserverServer;
+use flowd_proto::peer::peer_server::PeerServer;
+use thiserror::Error;
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::Semaphore;
+use tokio_stream::wrappers::{TcpListenerStream, UnixListenerStream};
+use tonic::service::{Routes, RoutesBuilder};
+use tonic::transport::Server;
+use tonic_health::ServingStatus;
+
+use super::Sources;
+use flows::ObserverWithFlows;
+use observer::ObserverService;
+
+/// Name under which Hubble's clients ask for health.
+const HEALTH_SERVICE: &str = "hubble.server.Observer";
+/// Bytes of a request, at most: filters are bounded far below.
+const MAX_REQUEST: usize = 1 << 20;
+/// Streams of one connection, at most.
+const MAX_STREAMS: u32 = 128;
+/// Flow-control windows: a follower at full speed must not wait for window updates.
+const WINDOW: u32 = 1 << 20;
+
+/// What can be chosen.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Open `GetFlows` and `Notify` streams, at most.
+    pub max_streams: usize,
+    /// Where relays find this node: `host:port`, or the path of the socket.
+    pub address: String,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            max_streams: 64,
+            address: "/run/flowd/flowd.sock".to_owned(),
+        }
+    }
+}
+
+/// Why the services cannot be served.
+#[derive(Debug, Error)]
+pub enum ServeError {
+    /// The descriptors are damaged, which is a mistake in the build.
+    #[error("cannot build the reflection service: {0}")]
+    Reflection(#[from] tonic_reflection::server::Error),
+    /// The listener failed.
+    #[error("cannot serve gRPC: {0}")]
+    Transport(#[from] tonic::transport::Error),
+}
+
+/// All services.
+///
+/// # Errors
+///
+/// When the reflection service cannot be built.
+pub async fn routes(sources: &Sources, options: &Options) -> Result<Routes, ServeError> {
+    let streams = Arc::new(Semaphore::new(options.max_streams));
+    let observer = ObserverService::new(sources.clone(), options.clone(), streams.clone());
+    let (reporter, health) = tonic_health::server::health_reporter();
+    reporter
+        .set_service_status(HEALTH_SERVICE, ServingStatus::Serving)
+        .await;
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    let mut routes = RoutesBuilder::default();
+    routes
+        .add_service(ObserverWithFlows::new(
+            ObserverServer::new(observer.clone()).max_decoding_message_size(MAX_REQUEST),
+            observer,
+        ))
+        .add_service(
+            PeerServer::new(peer::PeerService::new(
+                sources.clone(),
+                options.clone(),
+                streams,
+            ))
+            .max_decoding_message_size(MAX_REQUEST),
+        )
+        .add_service(
+            FlowdServer::new(flowd::FlowdService::new(sources.clone()))
+                .max_decoding_message_size(MAX_REQUEST),
+        )
+        .add_service(health)
+        .add_service(reflection().build_v1()?)
+        .add_service(reflection().build_v1alpha()?);
+    Ok(routes.routes())
+}
+
+fn server() -> Server {
+    Server::builder()
+        .max_concurrent_streams(MAX_STREAMS)
+        .initial_stream_window_size(WINDOW)
+        .initial_connection_window_size(WINDOW)
+        .http2_keepalive_interval(Some(Duration::from_secs(30)))
+        .http2_keepalive_timeout(Some(Duration::from_secs(20)))
+}
+
+/// Serves on a unix socket until [`Sources::stop`]; streams end with it.
+///
+/// # Errors
+///
+/// When the listener fails.
+pub async fn serve_unix(
+    listener: UnixListener,
+    routes: Routes,
+    sources: &Sources,
+) -> Result<(), ServeError> {
+    let incoming = UnixListenerStream::new(listener);
+    let stop = sources.stop.clone();
+    server()
+        .add_routes(routes)
+        .serve_with_incoming_shutdown(incoming, stop.wait())
+        .await
+        .map_err(Into::into)
+}
+
+/// Serves on a loopback address until [`Sources::stop`].
+///
+/// # Errors
+///
+/// When the listener fails.
+pub async fn serve_tcp(
+    listener: TcpListener,
+    routes: Routes,
+    sources: &Sources,
+) -> Result<(), ServeError> {
+    let incoming = TcpListenerStream::new(listener);
+    let stop = sources.stop.clone();
+    server()
+        .add_routes(routes)
+        .serve_with_incoming_shutdown(incoming, stop.wait())
+        .await
+        .map_err(Into::into)
+}

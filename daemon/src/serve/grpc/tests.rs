@@ -1,0 +1,1 @@
+//! The services through the real client.

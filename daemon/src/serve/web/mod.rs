@@ -1,0 +1,105 @@
+//! The web page and its HTTP interface: loopback only, behind a token.
+
+mod assets;
+mod auth;
+mod flows;
+mod stream;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Json, Response};
+use axum::routing::{get, post};
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+
+use super::{Sources, answer};
+use auth::Sessions;
+
+/// Bytes of a request's body, at most: only logins have one.
+const MAX_BODY: usize = 4_096;
+/// Pages that may stream at once.
+const MAX_STREAMS: usize = 16;
+
+/// Nothing from elsewhere runs or frames the page, and it talks to nobody else.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
+     img-src 'self' data:; font-src 'self'; connect-src 'self'; base-uri 'none'; \
+     form-action 'self'; frame-ancestors 'none'";
+
+#[derive(Clone)]
+struct Shared {
+    sources: Sources,
+    sessions: Arc<Sessions>,
+    streams: Arc<Semaphore>,
+}
+
+/// The routes; `token` is what opens them.
+pub fn routes(sources: Sources, token: &str) -> Router {
+    let shared = Shared {
+        sources,
+        sessions: Arc::new(Sessions::new(token)),
+        streams: Arc::new(Semaphore::new(MAX_STREAMS)),
+    };
+    let inside = Router::new()
+        .route("/api/v1/status", get(status))
+        .route("/api/v1/flows", get(flows::list))
+        .route("/api/v1/flows/stream", get(stream::stream))
+        .route_layer(middleware::from_fn_with_state(
+            shared.clone(),
+            auth::require_session,
+        ));
+    Router::new()
+        .route("/api/v1/login", post(auth::login))
+        .merge(inside)
+        .route("/", get(auth::index))
+        .fallback(assets::asset)
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(middleware::from_fn(protect))
+        .with_state(shared)
+}
+
+/// Serves until told to stop.
+///
+/// # Errors
+///
+/// When the listener fails.
+pub async fn serve(listener: TcpListener, sources: Sources, token: &str) -> std::io::Result<()> {
+    let stop = sources.stop.clone();
+    axum::serve(listener, routes(sources, token))
+        .with_graceful_shutdown(stop.wait())
+        .await
+}
+
+/// Headers of every answer.
+async fn protect(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (header::REFERRER_POLICY, "no-referrer"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+async fn status(State(shared): State<Shared>) -> Response {
+    Json(answer::status(&shared.sources)).into_response()
+}
+
+/// An error as the page reads it.
+fn error(status: StatusCode, text: impl ToString) -> Response {
+    (status, Json(json!({ "error": text.to_string() }))).into_response()
+}
