@@ -19,15 +19,6 @@ pub struct Rings {
     drops: RingBuf<MapData>,
 }
 
-/// Records taken from each ring.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Taken {
-    /// From `EVENTS`.
-    pub events: usize,
-    /// From `DROPS`.
-    pub drops: usize,
-}
-
 impl Rings {
     /// Takes the rings out of a loaded object.
     ///
@@ -41,12 +32,14 @@ impl Rings {
         })
     }
 
-    /// Hands every waiting record to `visit`, at most `limit` from each ring. Drops first: they
-    /// are what people look for.
-    pub fn drain(&mut self, limit: usize, mut visit: impl FnMut(&[u8])) -> Taken {
-        let drops = drain(&mut self.drops, limit, &mut visit);
-        let events = drain(&mut self.events, limit, &mut visit);
-        Taken { events, drops }
+    /// Hands waiting records of `EVENTS` to `visit`, at most `limit`; how many there were.
+    pub fn drain_events(&mut self, limit: usize, visit: impl FnMut(&[u8])) -> usize {
+        drain(&mut self.events, limit, visit)
+    }
+
+    /// Hands waiting records of `DROPS` to `visit`, at most `limit`; how many there were.
+    pub fn drain_drops(&mut self, limit: usize, visit: impl FnMut(&[u8])) -> usize {
+        drain(&mut self.drops, limit, visit)
     }
 }
 
@@ -54,7 +47,7 @@ fn ring(kernel: &mut Kernel, name: &'static str) -> Result<RingBuf<MapData>, Rin
     RingBuf::try_from(kernel.take_map(name)).map_err(|source| RingError { name, source })
 }
 
-fn drain(ring: &mut RingBuf<MapData>, limit: usize, visit: &mut impl FnMut(&[u8])) -> usize {
+fn drain(ring: &mut RingBuf<MapData>, limit: usize, mut visit: impl FnMut(&[u8])) -> usize {
     for taken in 0..limit {
         match ring.next() {
             Some(record) => visit(&record),

@@ -1,0 +1,350 @@
+//! Writing a plan into the kernel, in an order in which no packet meets half of it.
+//!
+//! 1. The entries of new policies, which nobody is judged by yet. They know the peers of both the
+//!    last plan and this one.
+//! 2. The endpoints: each moves to its new policies in one step.
+//! 3. The peers.
+//! 4. If peers changed, the endpoints again with one more generation, so that what was judged
+//!    between 2 and 3 is judged again.
+//! 5. Later: the entries of policies nobody is judged by any more.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use flowd_abi::{Endpoint, Peer, PolicyKey, endpoint::EndpointFlags};
+use thiserror::Error;
+
+use super::monotonic;
+use crate::{
+    endpoints,
+    kernel::{
+        Attachments, Kernel,
+        attach::AttachError,
+        sweep::Sweep,
+        tables::{TableError, Tables},
+    },
+    resolve::{Plan, PlannedEndpoint},
+};
+
+/// How long a policy's entries stay after the last endpoint left it: far longer than any packet
+/// that read the old id takes.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// A plan could not be written.
+#[derive(Debug, Error)]
+pub enum ApplyError {
+    /// A table could not be written.
+    #[error(transparent)]
+    Table(#[from] TableError),
+}
+
+/// The hand that writes.
+pub struct Applier {
+    kernel: Arc<Mutex<Kernel>>,
+    sweep: Arc<Mutex<Sweep>>,
+    tables: Tables,
+    attachments: Attachments,
+    /// What the endpoint table holds, with the device each entry is about.
+    endpoints: BTreeMap<u32, (Endpoint, String)>,
+    peers: BTreeMap<(u32, [u8; 16]), Peer>,
+    policies: BTreeMap<u32, Vec<PolicyKey>>,
+    garbage: Vec<(Instant, Vec<PolicyKey>)>,
+}
+
+impl Applier {
+    /// A hand on these tables, aware of what they hold from an earlier daemon.
+    ///
+    /// # Errors
+    ///
+    /// When a table cannot be read.
+    pub fn adopt(
+        kernel: Arc<Mutex<Kernel>>,
+        sweep: Arc<Mutex<Sweep>>,
+        tables: Tables,
+        attachments: Attachments,
+    ) -> Result<Self, TableError> {
+        let endpoints = tables.endpoints()?;
+        let peers = tables.peers()?;
+        let mut policies: BTreeMap<u32, Vec<PolicyKey>> = BTreeMap::new();
+        for key in tables.policy_keys()? {
+            policies
+                .entry(u32::from_be_bytes(key.policy))
+                .or_default()
+                .push(key);
+        }
+        Ok(Self {
+            kernel,
+            sweep,
+            tables,
+            attachments,
+            endpoints: endpoints
+                .into_iter()
+                .map(|(ifindex, value)| (ifindex, (value, String::new())))
+                .collect(),
+            peers: peers
+                .into_iter()
+                .map(|(key, peer)| ((key.prefix, key.address.0), peer))
+                .collect(),
+            policies,
+            garbage: Vec::new(),
+        })
+    }
+
+    /// Numbers of the devices with an entry, and the highest policy id and generation in use.
+    pub fn inherited(&self) -> (usize, u32, u32) {
+        let values = self.endpoints.values().map(|(value, _)| value);
+        let generation = values.map(|value| value.generation).max().unwrap_or(0);
+        let policy = self.policies.keys().next_back().copied().unwrap_or(0);
+        (self.endpoints.len(), policy, generation)
+    }
+
+    /// Writes a plan. Workloads that could not be attached are named with the reason; a table that
+    /// could not be written stops the writing where it was, with every workload still on a whole
+    /// policy.
+    ///
+    /// # Errors
+    ///
+    /// When a table is full or the kernel refuses.
+    pub fn apply(&mut self, plan: &Plan) -> Result<BTreeMap<u32, String>, ApplyError> {
+        self.put_policies(plan)?;
+        let failed = self.attach(plan)?;
+        let guarded = || {
+            plan.endpoints
+                .iter()
+                .filter(|(ifindex, _)| !failed.contains_key(*ifindex))
+        };
+        for (ifindex, endpoint) in guarded() {
+            let known = self
+                .endpoints
+                .get(ifindex)
+                .is_some_and(|(value, _)| value.generation != 0);
+            // A workload without an entry so far waits for its addresses to be known.
+            if known || !plan.peers_changed {
+                let generation = if plan.peers_changed {
+                    plan.interim
+                } else {
+                    endpoint.value.generation
+                };
+                self.put_endpoint(*ifindex, endpoint, generation)?;
+            }
+        }
+        if plan.peers_changed {
+            self.put_peers(plan)?;
+            for (ifindex, endpoint) in guarded() {
+                self.put_endpoint(*ifindex, endpoint, endpoint.value.generation)?;
+            }
+        }
+        self.remove_endpoints(plan)?;
+        self.retire_policies(plan);
+        Ok(failed)
+    }
+
+    /// Removes the entries of policies whose grace is over. To be called now and then.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses.
+    pub fn collect_garbage(&mut self, now: Instant) -> Result<(), TableError> {
+        let (over, waiting) = self
+            .garbage
+            .drain(..)
+            .partition(|(since, _)| now.duration_since(*since) >= GRACE);
+        self.garbage = waiting;
+        let over: Vec<(Instant, Vec<PolicyKey>)> = over;
+        for key in over.iter().flat_map(|(_, keys)| keys) {
+            self.tables.remove_policy(key)?;
+        }
+        Ok(())
+    }
+
+    /// Generation each endpoint's table entry carries, read back from the kernel.
+    ///
+    /// # Errors
+    ///
+    /// When the table cannot be read.
+    pub fn enforced(&self) -> Result<BTreeMap<u32, Endpoint>, TableError> {
+        Ok(self.tables.endpoints()?.into_iter().collect())
+    }
+
+    fn put_policies(&mut self, plan: &Plan) -> Result<(), TableError> {
+        for (id, policy) in &plan.policies {
+            if self.policies.contains_key(id) {
+                continue;
+            }
+            let entries = policy
+                .compiled
+                .entries
+                .iter()
+                .map(|entry| entry.with_policy(*id));
+            let mut keys = Vec::new();
+            for entry in entries {
+                if let Err(error) = self.tables.put_policy(&entry.key, &entry.value) {
+                    // Half a policy is in nobody's use and must not be taken for a whole one.
+                    self.garbage.push((Instant::now(), keys));
+                    return Err(error);
+                }
+                keys.push(entry.key);
+            }
+            self.policies.insert(*id, keys);
+        }
+        Ok(())
+    }
+
+    /// Attaches what is not attached. A new workload's open connections are learned before it is
+    /// judged: it first gets an entry without policies, then its socket table is read.
+    fn attach(&mut self, plan: &Plan) -> Result<BTreeMap<u32, String>, TableError> {
+        let mut failed = BTreeMap::new();
+        for (ifindex, endpoint) in &plan.endpoints {
+            let known = self.endpoints.get(ifindex);
+            if known.is_some_and(|(_, device)| *device == endpoint.device) {
+                continue;
+            }
+            let adopted = known
+                .is_some_and(|(value, device)| device.is_empty() && value.id == endpoint.value.id);
+            if let Err(error) = self.attach_one(&endpoint.device, *ifindex) {
+                failed.insert(*ifindex, error.to_string());
+                continue;
+            }
+            if adopted {
+                let (value, _) = self.endpoints[ifindex];
+                self.endpoints
+                    .insert(*ifindex, (value, endpoint.device.clone()));
+                continue;
+            }
+            let learning = Endpoint {
+                id: endpoint.value.id,
+                identity: endpoint.value.identity,
+                flags: endpoint.value.flags & EndpointFlags::OFF,
+                ..Endpoint::default()
+            };
+            self.tables.put_endpoint(*ifindex, &learning)?;
+            self.endpoints
+                .insert(*ifindex, (learning, endpoint.device.clone()));
+            self.seed(endpoint);
+        }
+        Ok(failed)
+    }
+
+    fn attach_one(&self, device: &str, ifindex: u32) -> Result<(), AttachError> {
+        let mut kernel = self.kernel.lock().unwrap_or_else(PoisonError::into_inner);
+        self.attachments.attach(&mut kernel, device, ifindex)
+    }
+
+    fn seed(&self, endpoint: &PlannedEndpoint) {
+        let Some(namespace) = &endpoint.namespace else {
+            return;
+        };
+        let name = endpoint.spec.key();
+        let seeds = match endpoints::connections(namespace, endpoint.value.id, monotonic()) {
+            Ok(seeds) => seeds,
+            Err(error) => {
+                tracing::warn!(endpoint = name, %error, "open connections cannot be read; packets in their middle are judged as they come");
+                return;
+            }
+        };
+        let mut sweep = self.sweep.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = 0;
+        for (key, connection) in &seeds {
+            match sweep.seed(key, connection) {
+                Ok(new) => taken += usize::from(new),
+                Err(error) => {
+                    tracing::warn!(endpoint = name, %error, "an open connection cannot be entered");
+                    return;
+                }
+            }
+        }
+        tracing::info!(
+            endpoint = name,
+            open = seeds.len(),
+            taken,
+            "open connections entered"
+        );
+    }
+
+    fn put_endpoint(
+        &mut self,
+        ifindex: u32,
+        endpoint: &PlannedEndpoint,
+        generation: u32,
+    ) -> Result<(), TableError> {
+        let value = Endpoint {
+            generation,
+            ..endpoint.value
+        };
+        if self
+            .endpoints
+            .get(&ifindex)
+            .is_some_and(|(known, _)| *known == value)
+        {
+            return Ok(());
+        }
+        self.tables.put_endpoint(ifindex, &value)?;
+        self.endpoints
+            .insert(ifindex, (value, endpoint.device.clone()));
+        Ok(())
+    }
+
+    /// New and changed peers before removed ones: an address that moves is never nobody's.
+    fn put_peers(&mut self, plan: &Plan) -> Result<(), TableError> {
+        for (key, peer) in &plan.peers {
+            if self.peers.get(key) != Some(peer) {
+                self.tables.put_peer(&Plan::peer_key(key), peer)?;
+                self.peers.insert(*key, *peer);
+            }
+        }
+        let gone: Vec<_> = self
+            .peers
+            .keys()
+            .filter(|key| !plan.peers.contains_key(*key))
+            .copied()
+            .collect();
+        for key in gone {
+            self.tables.remove_peer(&Plan::peer_key(&key))?;
+            self.peers.remove(&key);
+        }
+        Ok(())
+    }
+
+    fn remove_endpoints(&mut self, plan: &Plan) -> Result<(), TableError> {
+        let gone: Vec<u32> = self
+            .endpoints
+            .keys()
+            .copied()
+            .filter(|ifindex| !plan.endpoints.contains_key(ifindex))
+            .collect();
+        for ifindex in gone {
+            self.tables.remove_endpoint(ifindex)?;
+            let device = self.endpoints.remove(&ifindex).map(|(_, device)| device);
+            if let Err(error) = self
+                .attachments
+                .detach(&device.unwrap_or_default(), ifindex)
+            {
+                tracing::warn!(ifindex, %error, "cannot take the programs off a device");
+            }
+        }
+        Ok(())
+    }
+
+    fn retire_policies(&mut self, plan: &Plan) {
+        let used: BTreeSet<u32> = self
+            .endpoints
+            .values()
+            .flat_map(|(value, _)| [value.ingress_policy, value.egress_policy])
+            .chain(plan.policies.keys().copied())
+            .collect();
+        let old: Vec<u32> = self
+            .policies
+            .keys()
+            .copied()
+            .filter(|id| !used.contains(id))
+            .collect();
+        for id in old {
+            if let Some(keys) = self.policies.remove(&id) {
+                self.garbage.push((Instant::now(), keys));
+            }
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! The loop that keeps the tables what the files say.
+
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc::Receiver,
+    },
+    time::{Duration, Instant},
+};
+
+use flowd_policy::{Policy, PolicySet};
+
+use super::{
+    Board,
+    applier::Applier,
+    discover::{self, Failure},
+    names,
+};
+use crate::{
+    endpoints::EndpointSpec,
+    enrich::DirectoryHandle,
+    kernel::{
+        links::{self, Link},
+        namespace::Namespace,
+    },
+    resolve::{Inputs, Plan, Resolver},
+    serve::status::{EndpointState, EndpointStatus, PolicyStatus, SourceError, Status},
+    sources::Source,
+};
+
+/// Devices are looked at this often: they appear and go without a file changing.
+const LOOK: Duration = Duration::from_secs(2);
+/// A burst of file events is one change.
+const SETTLE: Duration = Duration::from_millis(50);
+
+/// What the loop is made of.
+pub struct Parts {
+    /// Endpoint files.
+    pub endpoints: Source<EndpointSpec>,
+    /// Policy files.
+    pub policies: Source<Policy>,
+    /// The namespace whose devices are guarded.
+    pub namespace: Namespace,
+    /// The resolver.
+    pub resolver: Resolver,
+    /// The hand that writes.
+    pub applier: Applier,
+    /// Where names are published.
+    pub directory: DirectoryHandle,
+    /// Where the state is published.
+    pub board: Board,
+    /// Where the numbers are saved.
+    pub numbers: PathBuf,
+    /// Name of this node.
+    pub node_name: String,
+}
+
+/// The loop.
+pub struct Control {
+    parts: Parts,
+    set: PolicySet,
+    host: Vec<Link>,
+    failures: Vec<Failure>,
+    attach_failures: BTreeMap<u32, String>,
+    problem: Option<String>,
+    unsaved: bool,
+}
+
+impl Control {
+    /// A loop over these parts.
+    pub fn new(parts: Parts) -> Self {
+        Self {
+            parts,
+            set: PolicySet::default(),
+            host: Vec::new(),
+            failures: Vec::new(),
+            attach_failures: BTreeMap::new(),
+            problem: None,
+            unsaved: false,
+        }
+    }
+
+    /// Runs until `stop` is set. `wake` tells that a file may have changed.
+    pub fn run(mut self, wake: &Receiver<()>, stop: &Arc<AtomicBool>) {
+        while !stop.load(Ordering::Relaxed) {
+            self.turn();
+            if wake.recv_timeout(LOOK).is_ok() {
+                std::thread::sleep(SETTLE);
+                while wake.try_recv().is_ok() {}
+            }
+        }
+    }
+
+    /// One look at everything, and what follows from it.
+    pub fn turn(&mut self) {
+        let endpoints_changed = self.parts.endpoints.refresh();
+        let policies_changed = self.parts.policies.refresh();
+        if policies_changed {
+            self.set = self.parts.policies.objects().cloned().collect();
+        }
+        self.problem = None;
+        match links::list(&self.parts.namespace) {
+            Ok(host) => {
+                let moved = host != self.host;
+                self.host = host;
+                self.reconcile(endpoints_changed || policies_changed || moved);
+            }
+            Err(error) => self.problem = Some(format!("devices cannot be listed: {error}")),
+        }
+        if let Err(error) = self.parts.applier.collect_garbage(Instant::now()) {
+            self.problem = Some(error.to_string());
+        }
+        self.publish();
+    }
+
+    fn reconcile(&mut self, changed: bool) {
+        let specs: Vec<EndpointSpec> = self.parts.endpoints.objects().cloned().collect();
+        let (found, failures) = discover::find(&specs, &self.host);
+        self.failures = failures;
+        let inputs = Inputs {
+            endpoints: found,
+            policies: self.set.clone(),
+            host: discover::host_addresses(&self.host),
+        };
+        let plan = match self.parts.resolver.resolve(&inputs) {
+            Ok(Some(plan)) => plan.clone(),
+            // A workload whose attaching failed is tried again at every look.
+            Ok(None) if !self.attach_failures.is_empty() => self.parts.resolver.plan().clone(),
+            Ok(None) => {
+                if changed {
+                    self.name();
+                }
+                return;
+            }
+            Err(error) => {
+                self.problem = Some(format!("the last good policies stay in force: {error}"));
+                return;
+            }
+        };
+        self.save();
+        self.name();
+        self.apply(&plan);
+    }
+
+    fn apply(&mut self, plan: &Plan) {
+        match self.parts.applier.apply(plan) {
+            Ok(failed) => {
+                tracing::info!(
+                    generation = plan.generation,
+                    endpoints = plan.endpoints.len(),
+                    policies = plan.policies.len(),
+                    "generation enforced"
+                );
+                for (ifindex, why) in &failed {
+                    tracing::error!(ifindex, why, "a workload is not guarded");
+                }
+                self.attach_failures = failed;
+            }
+            Err(error) => {
+                tracing::error!(%error, generation = plan.generation, "generation not enforced");
+                self.problem = Some(error.to_string());
+            }
+        }
+    }
+
+    /// Names are published before the tables that use them.
+    fn name(&self) {
+        let Parts {
+            resolver,
+            directory,
+            node_name,
+            ..
+        } = &self.parts;
+        directory.store(names::directory(node_name, resolver, &self.host));
+    }
+
+    fn save(&mut self) {
+        let saved = self.parts.resolver.numbers().save(&self.parts.numbers);
+        self.unsaved = saved.is_err();
+        if let Err(error) = saved {
+            tracing::error!(%error, path = %self.parts.numbers.display(), "numbers not saved");
+        }
+    }
+
+    fn publish(&self) {
+        let plan = self.parts.resolver.plan();
+        let enforced = self.parts.applier.enforced();
+        let mut problems: Vec<String> = self.problem.iter().cloned().collect();
+        if self.unsaved {
+            problems.push(format!(
+                "{} cannot be written: after a restart old flows would lose their rules' names",
+                self.parts.numbers.display()
+            ));
+        }
+        let enforced = enforced.unwrap_or_else(|error| {
+            problems.push(error.to_string());
+            BTreeMap::new()
+        });
+        let endpoints: Vec<EndpointStatus> = plan
+            .endpoints
+            .iter()
+            .map(|(ifindex, planned)| {
+                let value = enforced.get(ifindex);
+                let state = match (self.attach_failures.get(ifindex), value) {
+                    (Some(why), _) => EndpointState::Failed(why.clone()),
+                    (None, Some(value)) if *value == planned.value => EndpointState::Protected,
+                    (None, _) => EndpointState::Attaching,
+                };
+                EndpointStatus {
+                    id: planned.value.id,
+                    namespace: planned.spec.namespace.clone(),
+                    name: planned.spec.name.clone(),
+                    identity: planned.value.identity,
+                    interface: planned.device.clone(),
+                    ifindex: *ifindex,
+                    state,
+                    mode: planned.spec.mode,
+                    desired_generation: planned.value.generation,
+                    enforced_generation: value.map_or(0, |value| value.generation),
+                    ingress_enforced: planned.value.ingress_policy != 0,
+                    egress_enforced: planned.value.egress_policy != 0,
+                    policies: planned.policies.clone(),
+                    addresses: planned.addresses.clone(),
+                }
+            })
+            .chain(self.failures.iter().map(failed))
+            .collect();
+        let (desired, behind) = (plan.generation, endpoints.iter().any(is_behind));
+        let policies = self.policies();
+        let source_errors: Vec<SourceError> =
+            [self.parts.endpoints.errors(), self.parts.policies.errors()].concat();
+        self.parts.board.update(|status: &mut Status| {
+            status.desired_generation = u64::from(desired);
+            if !behind {
+                status.enforced_generation = u64::from(desired);
+            }
+            status.endpoints = endpoints;
+            status.policies = policies;
+            status.source_errors = source_errors;
+            status
+                .problems
+                .retain(|problem| problem.starts_with("ledger: "));
+            status.problems.append(&mut problems);
+        });
+    }
+
+    fn policies(&self) -> Vec<PolicyStatus> {
+        let plan = self.parts.resolver.plan();
+        self.set
+            .policies()
+            .iter()
+            .map(|policy| {
+                let name = policy.reference.to_string();
+                let selected = plan
+                    .endpoints
+                    .values()
+                    .filter(|endpoint| endpoint.policies.contains(&name));
+                PolicyStatus {
+                    kind: policy.reference.kind.name().to_owned(),
+                    namespace: policy.reference.namespace.clone().unwrap_or_default(),
+                    name: policy.reference.name.clone(),
+                    file: policy.reference.file.clone(),
+                    line: policy.reference.line,
+                    valid: true,
+                    problems: policy.warnings.iter().map(ToString::to_string).collect(),
+                    endpoints_selected: selected.count() as u32,
+                }
+            })
+            .collect()
+    }
+}
+
+fn is_behind(endpoint: &EndpointStatus) -> bool {
+    match endpoint.state {
+        EndpointState::Protected | EndpointState::Failed(_) => false,
+        EndpointState::Attaching => true,
+    }
+}
+
+/// An endpoint that has no place in the plan.
+fn failed(failure: &Failure) -> EndpointStatus {
+    let spec = &failure.spec;
+    EndpointStatus {
+        id: 0,
+        namespace: spec.namespace.clone(),
+        name: spec.name.clone(),
+        identity: 0,
+        interface: String::new(),
+        ifindex: 0,
+        state: EndpointState::Failed(failure.why.clone()),
+        mode: spec.mode,
+        desired_generation: 0,
+        enforced_generation: 0,
+        ingress_enforced: false,
+        egress_enforced: false,
+        policies: Vec::new(),
+        addresses: Vec::new(),
+    }
+}

@@ -1,0 +1,199 @@
+//! Where each endpoint is: its device, and its addresses when they are to be discovered.
+
+use std::{collections::BTreeMap, io, net::IpAddr};
+
+use crate::{
+    endpoints::{Addresses, Attach, EndpointSpec},
+    kernel::{
+        links::{self, Link},
+        namespace::Namespace,
+    },
+    resolve::Guarded,
+};
+
+/// An endpoint that cannot be guarded, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// What its file says.
+    pub spec: EndpointSpec,
+    /// What is in the way.
+    pub why: String,
+}
+
+/// Finds every endpoint among the devices of the guarded namespace.
+pub fn find(specs: &[EndpointSpec], host: &[Link]) -> (Vec<Guarded>, Vec<Failure>) {
+    let (mut found, mut failures) = (Vec::new(), Vec::new());
+    let mut devices: BTreeMap<u32, String> = BTreeMap::new();
+    let mut names: BTreeMap<String, String> = BTreeMap::new();
+    let mut owners: BTreeMap<IpAddr, String> = BTreeMap::new();
+    for spec in specs {
+        let place = format!("{}:{}", spec.file, spec.line);
+        if let Some(other) = names.get(&spec.key()) {
+            failures.push(failure(
+                spec,
+                format!("{} is defined at {other} already", spec.key()),
+            ));
+            continue;
+        }
+        names.insert(spec.key(), place);
+        let checked = locate(spec, host).and_then(|guarded| {
+            if let Some(other) = devices.get(&guarded.ifindex) {
+                return Err(format!(
+                    "device {} belongs to {other} already",
+                    guarded.device
+                ));
+            }
+            let taken = guarded.addresses.iter().find_map(|address| {
+                owners
+                    .get(address)
+                    .map(|other| format!("address {address} belongs to {other} already"))
+            });
+            taken.map_or(Ok(guarded), Err)
+        });
+        match checked {
+            Ok(guarded) => {
+                devices.insert(guarded.ifindex, spec.key());
+                owners.extend(
+                    guarded
+                        .addresses
+                        .iter()
+                        .map(|address| (*address, spec.key())),
+                );
+                found.push(guarded);
+            }
+            Err(why) => failures.push(failure(spec, why)),
+        }
+    }
+    (found, failures)
+}
+
+/// Addresses of the host itself.
+pub fn host_addresses(host: &[Link]) -> Vec<IpAddr> {
+    host.iter()
+        .flat_map(|link| link.addresses.iter().copied())
+        .collect()
+}
+
+fn failure(spec: &EndpointSpec, why: String) -> Failure {
+    Failure {
+        spec: spec.clone(),
+        why,
+    }
+}
+
+fn locate(spec: &EndpointSpec, host: &[Link]) -> Result<Guarded, String> {
+    match &spec.attach {
+        Attach::Interface(name) => {
+            let link = host.iter().find(|link| link.name == *name).ok_or_else(|| {
+                format!("there is no device {name}; it is attached as soon as it appears")
+            })?;
+            let addresses = match &spec.addresses {
+                Addresses::Declared(addresses) => addresses.clone(),
+                Addresses::Discover => return Err("`discover` needs `attach.netns`".to_owned()),
+            };
+            Ok(Guarded {
+                spec: spec.clone(),
+                device: link.name.clone(),
+                ifindex: link.index,
+                addresses,
+                namespace: None,
+            })
+        }
+        Attach::Netns(path) => in_namespace(spec, host, Namespace::at(path)),
+    }
+}
+
+fn in_namespace(
+    spec: &EndpointSpec,
+    host: &[Link],
+    namespace: Namespace,
+) -> Result<Guarded, String> {
+    let inside = links::list(&namespace).map_err(|error: io::Error| error.to_string())?;
+    let (own, peer) = inside
+        .iter()
+        .filter(|link| !link.loopback && link.peer != 0)
+        .find_map(|own| {
+            let peer = host
+                .iter()
+                .find(|link| link.index == own.peer && link.peer == own.index)?;
+            Some((own, peer))
+        })
+        .ok_or("no veth of that namespace has its other end among the guarded devices")?;
+    let addresses = match &spec.addresses {
+        Addresses::Declared(addresses) => addresses.clone(),
+        Addresses::Discover => own.addresses.iter().copied().filter(is_global).collect(),
+    };
+    if addresses.is_empty() {
+        return Err(format!("device {} has no address yet", own.name));
+    }
+    Ok(Guarded {
+        spec: spec.clone(),
+        device: peer.name.clone(),
+        ifindex: peer.index,
+        addresses,
+        namespace: Some(namespace),
+    })
+}
+
+/// Link-local addresses are every workload's; see the engine's source check.
+fn is_global(address: &IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => !address.is_link_local() && !address.is_loopback(),
+        IpAddr::V6(address) => !address.is_unicast_link_local() && !address.is_loopback(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::endpoints::parse;
+
+    fn link(index: u32, name: &str) -> Link {
+        Link {
+            index,
+            name: name.to_owned(),
+            peer: 0,
+            loopback: false,
+            addresses: Vec::new(),
+        }
+    }
+
+    fn specs(list: &[(&str, &str, &str)]) -> Vec<EndpointSpec> {
+        let text: Vec<String> = list
+            .iter()
+            .map(|(name, device, address)| {
+                format!(
+                    "apiVersion: flowd.io/v1\nkind: Endpoint\nmetadata: {{name: {name}}}\nspec:\n  \
+                     addresses: [\"{address}\"]\n  attach: {{interface: {device}}}\n"
+                )
+            })
+            .collect();
+        parse("e.yaml", &text.join("---\n")).expect("valid")
+    }
+
+    #[test]
+    fn finds_devices_and_names_what_is_in_the_way() {
+        let host = [link(3, "v1"), link(4, "v2")];
+        let specs = specs(&[
+            ("a", "v1", "10.0.0.1"),
+            ("b", "v9", "10.0.0.2"),
+            ("c", "v1", "10.0.0.3"),
+            ("d", "v2", "10.0.0.1"),
+            ("a", "v2", "10.0.0.4"),
+        ]);
+        let (found, failures) = find(&specs, &host);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].ifindex, 3);
+        let why: Vec<&str> = failures
+            .iter()
+            .map(|failure| failure.why.as_str())
+            .collect();
+        assert!(why[0].contains("no device v9"), "{why:?}");
+        assert!(why[1].contains("device v1 belongs to default/a"), "{why:?}");
+        assert!(
+            why[2].contains("address 10.0.0.1 belongs to default/a"),
+            "{why:?}"
+        );
+        assert!(why[3].contains("is defined at e.yaml:"), "{why:?}");
+    }
+}

@@ -1,0 +1,114 @@
+//! The keeper of the ledger: once a second it sweeps the tables and reads the counters.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use crate::{
+    guard::{Board, monotonic},
+    kernel::{
+        Kernel,
+        counters::{CounterRow, Counters},
+        sweep::Sweep,
+    },
+    serve::status::LedgerRow,
+};
+
+/// Time between two sweeps.
+const PERIOD: Duration = Duration::from_secs(1);
+
+/// Sweeps and counts until told to stop.
+pub struct Ledger {
+    kernel: Arc<Mutex<Kernel>>,
+    sweep: Arc<Mutex<Sweep>>,
+    counters: Counters,
+    board: Board,
+    lost: u64,
+}
+
+impl Ledger {
+    /// A keeper of these tables.
+    pub const fn new(
+        kernel: Arc<Mutex<Kernel>>,
+        sweep: Arc<Mutex<Sweep>>,
+        counters: Counters,
+        board: Board,
+    ) -> Self {
+        Self {
+            kernel,
+            sweep,
+            counters,
+            board,
+            lost: 0,
+        }
+    }
+
+    /// Runs until `stop` is set.
+    pub fn run(mut self, stop: &AtomicBool) {
+        while !stop.load(Ordering::Relaxed) {
+            if let Err(error) = self.turn() {
+                tracing::error!(%error, "the ledger could not be read");
+                self.board
+                    .update(|status| set_problem(&mut status.problems, Some(error)));
+            }
+            thread::park_timeout(PERIOD);
+        }
+    }
+
+    /// Deferred events are lost when their entry was evicted: what the kernel deferred, less what
+    /// the sweep has told and what still waits in a table. Deferrals between reading the counters
+    /// and walking the tables can only hide a loss until the next turn.
+    fn turn(&mut self) -> Result<(), String> {
+        let before = self.counters.read().map_err(|error| error.to_string())?;
+        let found = {
+            let mut sweep = self.sweep.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut kernel = self.kernel.lock().unwrap_or_else(PoisonError::into_inner);
+            sweep
+                .run(kernel.program("sweep_flows"), monotonic())
+                .map_err(|error| error.to_string())?
+        };
+        let sum = |part: fn(&CounterRow) -> u64| before.iter().map(part).sum::<u64>();
+        let deferred = sum(|row| row.counter.deferred);
+        let recovered = sum(|row| row.counter.recovered);
+        let missing = deferred
+            .saturating_sub(recovered)
+            .saturating_sub(found.pending);
+        self.lost = self.lost.max(missing);
+        let rows = self.counters.read().map_err(|error| error.to_string())?;
+        let lost = self.lost;
+        self.board.update(|status| {
+            status.ledger = rows
+                .into_iter()
+                .map(
+                    |CounterRow {
+                         verdict,
+                         direction,
+                         counter,
+                     }| LedgerRow {
+                        verdict,
+                        direction,
+                        counter,
+                    },
+                )
+                .collect();
+            status.pending = found.pending;
+            status.lost = lost;
+            status.connections = found.connections;
+            status.denied = found.denied;
+            set_problem(&mut status.problems, None);
+        });
+        Ok(())
+    }
+}
+
+const PROBLEM: &str = "ledger: ";
+
+fn set_problem(problems: &mut Vec<String>, problem: Option<String>) {
+    problems.retain(|known| !known.starts_with(PROBLEM));
+    problems.extend(problem.map(|problem| format!("{PROBLEM}{problem}")));
+}

@@ -1,0 +1,51 @@
+//! The directory of names that goes with a plan.
+
+use std::sync::Arc;
+
+use crate::{
+    enrich::{Directory, Workload},
+    kernel::links::Link,
+    resolve::Resolver,
+};
+
+/// Everything the flows of this plan, and of those before it, may name.
+pub fn directory(node_name: &str, resolver: &Resolver, host: &[Link]) -> Directory {
+    let (numbers, plan) = (resolver.numbers(), resolver.plan());
+    let mut directory = Directory {
+        node_name: node_name.to_owned(),
+        rules: Arc::new(numbers.rules.clone()),
+        ..Directory::default()
+    };
+    for link in host {
+        directory.interfaces.insert(link.index, link.name.clone());
+    }
+    for (labels, identity) in &numbers.identities {
+        let labels: Arc<[String]> = labels.split(',').map(str::to_owned).collect();
+        directory.identities.insert(*identity, labels);
+    }
+    for (prefix, class) in &numbers.classes {
+        directory.classes.insert(*class, prefix.to_string());
+    }
+    for (policy, deniers) in &numbers.default_deny {
+        let deniers = deniers.iter().cloned().map(Arc::new).collect();
+        directory.default_deny.insert(*policy, deniers);
+    }
+    for endpoint in plan.endpoints.values() {
+        let labels = endpoint
+            .spec
+            .labels
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        directory.add(Workload {
+            endpoint_id: endpoint.value.id,
+            identity: endpoint.value.identity,
+            namespace: endpoint.spec.namespace.clone(),
+            name: endpoint.spec.name.clone(),
+            labels,
+            addresses: endpoint.addresses.clone(),
+            workloads: Vec::new(),
+        });
+    }
+    directory
+}

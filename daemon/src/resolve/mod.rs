@@ -1,0 +1,11 @@
+//! From endpoints and policies to what the tables ought to hold. Pure: no kernel, no clock, no I/O.
+
+mod identities;
+mod numbers;
+mod plan;
+mod resolver;
+
+pub use identities::Identities;
+pub use numbers::Numbers;
+pub use plan::{CompiledPolicy, Plan, PlannedEndpoint};
+pub use resolver::{Guarded, Inputs, Resolver};

@@ -1,0 +1,172 @@
+//! The numbers handed out on this node. Saved, so that they mean the same after a restart.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs, io,
+    path::Path,
+    sync::Arc,
+};
+
+use flowd_abi::Peer;
+use flowd_policy::{PolicyRef, RuleTable};
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+/// First endpoint id, and first identity: what is below is reserved (Hubble's numbering).
+const FIRST: u32 = 256;
+/// Rule sets kept before those no plan refers to are forgotten.
+const MAX_RULE_SETS: usize = 100_000;
+
+/// Counters and assignments.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Numbers {
+    /// Endpoint ids by `namespace/name`.
+    pub endpoints: BTreeMap<String, u32>,
+    /// Identities by their label set.
+    pub identities: BTreeMap<String, u32>,
+    /// CIDR classes by their prefix.
+    pub classes: BTreeMap<IpNet, u32>,
+    /// Who switched a policy id to default deny.
+    pub default_deny: BTreeMap<u32, Vec<PolicyRef>>,
+    /// The last generation handed out.
+    pub generation: u32,
+    /// Rule sets.
+    pub rules: RuleTable,
+    next_endpoint: u32,
+    next_identity: u32,
+    next_class: u32,
+    next_policy: u32,
+}
+
+impl Numbers {
+    /// Numbers for a node that has none saved. `first` is where policy ids, rule sets and
+    /// generations start: a number that grows with time keeps them apart from those of a daemon
+    /// whose state was lost but whose tables are still pinned.
+    pub fn fresh(first: u32) -> Self {
+        Self {
+            endpoints: BTreeMap::new(),
+            identities: BTreeMap::new(),
+            classes: BTreeMap::new(),
+            default_deny: BTreeMap::new(),
+            generation: first,
+            rules: RuleTable::starting_at(first),
+            next_endpoint: FIRST,
+            next_identity: FIRST,
+            next_class: Peer::CLASS_SCOPE + 1,
+            next_policy: first.max(1),
+        }
+    }
+
+    /// The saved numbers; `None` when nothing was saved.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read or is damaged.
+    pub fn load(path: &Path) -> io::Result<Option<Self>> {
+        let text = match fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        serde_json::from_str(&text)
+            .map(Some)
+            .map_err(io::Error::other)
+    }
+
+    /// Saves the numbers in one step.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be written; the one before it is left as it was.
+    pub fn save(&self, path: &Path) -> io::Result<()> {
+        let new = path.with_extension("new");
+        fs::write(&new, serde_json::to_vec(self).map_err(io::Error::other)?)?;
+        fs::rename(new, path)
+    }
+
+    /// The id of an endpoint.
+    pub fn endpoint(&mut self, key: &str) -> u32 {
+        assign(&mut self.endpoints, &mut self.next_endpoint, key.to_owned())
+    }
+
+    /// The identity of a label set.
+    pub fn identity(&mut self, labels: &str) -> u32 {
+        assign(
+            &mut self.identities,
+            &mut self.next_identity,
+            labels.to_owned(),
+        )
+    }
+
+    /// The class of a prefix.
+    pub fn class(&mut self, prefix: IpNet) -> u32 {
+        assign(&mut self.classes, &mut self.next_class, prefix)
+    }
+
+    /// A policy id nobody has had.
+    pub fn policy(&mut self, default_deny: &[Arc<PolicyRef>]) -> u32 {
+        let id = self.next_policy;
+        self.next_policy = self.next_policy.wrapping_add(1).max(1);
+        let deniers = default_deny.iter().map(|policy| PolicyRef::clone(policy));
+        self.default_deny.insert(id, deniers.collect());
+        id
+    }
+
+    /// A generation nobody has had.
+    pub fn next_generation(&mut self) -> u32 {
+        self.generation = self.generation.wrapping_add(1).max(1);
+        self.generation
+    }
+
+    /// Forgets what no live policy refers to, once there is much of it: connections and events
+    /// refer to the last few policies for a while.
+    pub fn forget(&mut self, policies: &BTreeSet<u32>, rules: &BTreeSet<u32>) {
+        if self.rules.len() > MAX_RULE_SETS {
+            self.rules.retain(rules);
+        }
+        if self.default_deny.len() > MAX_RULE_SETS {
+            self.default_deny.retain(|id, _| policies.contains(id));
+        }
+    }
+}
+
+fn assign<K: Ord>(known: &mut BTreeMap<K, u32>, next: &mut u32, key: K) -> u32 {
+    *known.entry(key).or_insert_with(|| {
+        let number = *next;
+        *next += 1;
+        number
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_mean_the_same_after_a_restart() {
+        let root = tempfile::tempdir().expect("a directory");
+        let path = root.path().join("numbers.json");
+        assert!(Numbers::load(&path).expect("readable").is_none());
+        let mut numbers = Numbers::fresh(7);
+        let web = numbers.endpoint("shop/web");
+        let class = numbers.class("10.0.0.0/8".parse().expect("a prefix"));
+        let policy = numbers.policy(&[]);
+        numbers.save(&path).expect("saved");
+        let mut again = Numbers::load(&path)
+            .expect("readable")
+            .expect("saved before");
+        assert_eq!(again.endpoint("shop/web"), web);
+        assert_eq!(again.class("10.0.0.0/8".parse().expect("a prefix")), class);
+        assert_ne!(again.policy(&[]), policy);
+        assert_ne!(again.endpoint("shop/api"), web);
+    }
+
+    #[test]
+    fn a_damaged_file_is_an_error() {
+        let root = tempfile::tempdir().expect("a directory");
+        let path = root.path().join("numbers.json");
+        fs::write(&path, "{").expect("written");
+        assert!(Numbers::load(&path).is_err());
+    }
+}

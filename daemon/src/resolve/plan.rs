@@ -1,0 +1,66 @@
+//! What the tables ought to hold.
+
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
+
+use flowd_abi::{Direction, Endpoint, Peer, PeerKey};
+use flowd_policy::{CompiledDirection, Labels};
+
+use crate::{endpoints::EndpointSpec, kernel::namespace::Namespace};
+
+/// Everything of one generation.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    /// The generation of an endpoint whose policy changed, before the peers are changed.
+    pub interim: u32,
+    /// The generation in force once the plan is applied.
+    pub generation: u32,
+    /// Whether an address means somebody else than in the plan before.
+    pub peers_changed: bool,
+    /// Guarded workloads by device number.
+    pub endpoints: BTreeMap<u32, PlannedEndpoint>,
+    /// Who addresses are.
+    pub peers: BTreeMap<(u32, [u8; 16]), Peer>,
+    /// Policies by id.
+    pub policies: BTreeMap<u32, CompiledPolicy>,
+}
+
+/// One workload.
+#[derive(Clone, Debug)]
+pub struct PlannedEndpoint {
+    /// What its file says.
+    pub spec: EndpointSpec,
+    /// Its device.
+    pub device: String,
+    /// Its addresses, declared or discovered.
+    pub addresses: Vec<IpAddr>,
+    /// Its network namespace, where it is known.
+    pub namespace: Option<Namespace>,
+    /// Names of the policies that select it.
+    pub policies: Vec<String>,
+    /// The value of its table entry.
+    pub value: Endpoint,
+}
+
+/// One direction of one identity's policy.
+#[derive(Clone, Debug)]
+pub struct CompiledPolicy {
+    /// The side it judges.
+    pub direction: Direction,
+    /// Its entries and who switched it to default deny.
+    pub compiled: Arc<CompiledDirection>,
+}
+
+impl Plan {
+    /// The key of a peer entry.
+    pub const fn peer_key(key: &(u32, [u8; 16])) -> PeerKey {
+        PeerKey {
+            prefix: key.0,
+            address: flowd_abi::Address(key.1),
+        }
+    }
+}
+
+/// Labels as the numbers know them.
+pub(super) fn label_key(labels: &Labels) -> String {
+    labels.to_string()
+}

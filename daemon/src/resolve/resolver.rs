@@ -1,0 +1,333 @@
+//! The resolver: endpoints, policies and addresses in, a plan out.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    net::IpAddr,
+    sync::Arc,
+};
+
+use flowd_abi::{Direction, Endpoint, Peer, endpoint::EndpointFlags};
+use flowd_policy::{CompileError, CompiledDirection, Labels, PolicySet, Subject, compile};
+use ipnet::IpNet;
+
+use super::{
+    identities::Identities,
+    numbers::Numbers,
+    plan::{CompiledPolicy, Plan, PlannedEndpoint, label_key},
+};
+use crate::{
+    endpoints::EndpointSpec, enrich::directory::address_of, kernel::namespace::Namespace,
+    serve::status::Mode,
+};
+
+const HOST_IDENTITY: u32 = 1;
+
+/// An endpoint whose device was found.
+#[derive(Clone, Debug)]
+pub struct Guarded {
+    /// What its file says.
+    pub spec: EndpointSpec,
+    /// Its device.
+    pub device: String,
+    /// The device's number.
+    pub ifindex: u32,
+    /// Its addresses.
+    pub addresses: Vec<IpAddr>,
+    /// Its network namespace, where it is known.
+    pub namespace: Option<Namespace>,
+}
+
+/// What a plan is made from.
+#[derive(Clone, Debug, Default)]
+pub struct Inputs {
+    /// Endpoints whose device was found.
+    pub endpoints: Vec<Guarded>,
+    /// The policies in force.
+    pub policies: PolicySet,
+    /// The host's own addresses.
+    pub host: Vec<IpAddr>,
+}
+
+/// Makes plans, each from the one before.
+#[derive(Debug)]
+pub struct Resolver {
+    numbers: Numbers,
+    identities: Identities,
+    plan: Plan,
+}
+
+/// Policy ids of one identity: ingress, egress; 0 for none.
+type PolicyIds = (u32, u32);
+
+impl Resolver {
+    /// A resolver that goes on with these numbers.
+    pub fn new(numbers: Numbers) -> Self {
+        Self {
+            numbers,
+            identities: Identities::default(),
+            plan: Plan::default(),
+        }
+    }
+
+    /// The numbers handed out so far.
+    pub const fn numbers(&self) -> &Numbers {
+        &self.numbers
+    }
+
+    /// The last plan.
+    pub const fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The CIDR classes of the last plan.
+    pub const fn classes(&self) -> &BTreeMap<u32, IpNet> {
+        self.identities.classes()
+    }
+
+    /// Makes the next plan; `None` when it would be the last one again.
+    ///
+    /// # Errors
+    ///
+    /// When the policies cannot be compiled; the last plan stays.
+    pub fn resolve(&mut self, inputs: &Inputs) -> Result<Option<&Plan>, CompileError> {
+        let wanted = self.wanted_identities(inputs);
+        let classes: BTreeMap<u32, IpNet> = inputs
+            .policies
+            .prefixes()
+            .into_iter()
+            .map(|prefix| (self.numbers.class(prefix), prefix))
+            .collect();
+        self.identities.follow(&wanted, classes);
+        let peers = self.peers(inputs);
+        let (ids, policies) = self.compile_all(inputs, &wanted)?;
+        let mut endpoints = self.endpoints(inputs, &ids);
+        let peers_changed = peers != self.plan.peers;
+        if self.plan.generation != 0 && !peers_changed && same(&endpoints, &self.plan.endpoints) {
+            return Ok(None);
+        }
+        let interim = self.numbers.next_generation();
+        let generation = if peers_changed {
+            self.numbers.next_generation()
+        } else {
+            interim
+        };
+        for (ifindex, endpoint) in &mut endpoints {
+            let before = self
+                .plan
+                .endpoints
+                .get(ifindex)
+                .map(|planned| planned.value);
+            endpoint.value.generation = match before {
+                Some(before) if !peers_changed && unchanged(&before, &endpoint.value) => {
+                    before.generation
+                }
+                _ => generation,
+            };
+        }
+        self.plan = Plan {
+            interim,
+            generation,
+            peers_changed,
+            endpoints,
+            peers,
+            policies,
+        };
+        self.forget();
+        Ok(Some(&self.plan))
+    }
+
+    fn wanted_identities(&mut self, inputs: &Inputs) -> BTreeMap<u32, Labels> {
+        inputs
+            .endpoints
+            .iter()
+            .map(|endpoint| {
+                let labels = &endpoint.spec.labels;
+                (self.numbers.identity(&label_key(labels)), labels.clone())
+            })
+            .collect()
+    }
+
+    /// Prefixes of policies, then the host's addresses, then workloads': the later ones win.
+    fn peers(&mut self, inputs: &Inputs) -> BTreeMap<(u32, [u8; 16]), Peer> {
+        let mut peers = BTreeMap::new();
+        for (class, prefix) in self.identities.classes() {
+            let peer = Peer {
+                class: *class,
+                ..Peer::WORLD
+            };
+            peers.insert(prefix_key(*prefix), peer);
+        }
+        for address in &inputs.host {
+            let peer = Peer {
+                identity: HOST_IDENTITY,
+                class: 0,
+                endpoint: 0,
+            };
+            peers.insert(host_key(*address), peer);
+        }
+        for endpoint in &inputs.endpoints {
+            let peer = Peer {
+                identity: self.numbers.identity(&label_key(&endpoint.spec.labels)),
+                class: 0,
+                endpoint: self.numbers.endpoint(&endpoint.spec.key()),
+            };
+            for address in &endpoint.addresses {
+                peers.insert(host_key(*address), peer);
+            }
+        }
+        peers
+    }
+
+    /// Compiles the policy of each identity once. One that comes to the same as before keeps its
+    /// id, so that connections judged by it stay judged.
+    fn compile_all(
+        &mut self,
+        inputs: &Inputs,
+        wanted: &BTreeMap<u32, Labels>,
+    ) -> Result<(HashMap<u32, PolicyIds>, BTreeMap<u32, CompiledPolicy>), CompileError> {
+        let before = self.ids_before();
+        let (mut ids, mut policies) = (HashMap::new(), BTreeMap::new());
+        for (identity, labels) in wanted {
+            let compiled = compile(
+                &inputs.policies,
+                Subject { labels },
+                self.identities.world(),
+                &mut self.numbers.rules,
+            )?;
+            let (ingress, egress) = before.get(identity).copied().unwrap_or_default();
+            let ingress = self.keep(ingress, Direction::Ingress, compiled.ingress, &mut policies);
+            let egress = self.keep(egress, Direction::Egress, compiled.egress, &mut policies);
+            ids.insert(*identity, (ingress, egress));
+        }
+        Ok((ids, policies))
+    }
+
+    fn ids_before(&self) -> HashMap<u32, PolicyIds> {
+        let values = self.plan.endpoints.values().map(|endpoint| endpoint.value);
+        values
+            .map(|value| (value.identity, (value.ingress_policy, value.egress_policy)))
+            .collect()
+    }
+
+    fn keep(
+        &mut self,
+        before: u32,
+        direction: Direction,
+        compiled: Option<CompiledDirection>,
+        policies: &mut BTreeMap<u32, CompiledPolicy>,
+    ) -> u32 {
+        let Some(compiled) = compiled else {
+            return 0;
+        };
+        if let Some(old) = self.plan.policies.get(&before)
+            && *old.compiled == compiled
+        {
+            policies.insert(before, old.clone());
+            return before;
+        }
+        let id = self.numbers.policy(&compiled.default_deny);
+        let compiled = Arc::new(compiled);
+        policies.insert(
+            id,
+            CompiledPolicy {
+                direction,
+                compiled,
+            },
+        );
+        id
+    }
+
+    fn endpoints(
+        &mut self,
+        inputs: &Inputs,
+        ids: &HashMap<u32, PolicyIds>,
+    ) -> BTreeMap<u32, PlannedEndpoint> {
+        let mut endpoints = BTreeMap::new();
+        for guarded in &inputs.endpoints {
+            let identity = self.numbers.identity(&label_key(&guarded.spec.labels));
+            let (ingress_policy, egress_policy) = ids.get(&identity).copied().unwrap_or_default();
+            let selecting = inputs.policies.selecting(&guarded.spec.labels);
+            let names: BTreeSet<String> = selecting
+                .iter()
+                .map(|(policy, _)| policy.to_string())
+                .collect();
+            let planned = PlannedEndpoint {
+                device: guarded.device.clone(),
+                addresses: guarded.addresses.clone(),
+                namespace: guarded.namespace.clone(),
+                policies: names.into_iter().collect(),
+                value: Endpoint {
+                    id: self.numbers.endpoint(&guarded.spec.key()),
+                    identity,
+                    ingress_policy,
+                    egress_policy,
+                    generation: self.plan.generation,
+                    flags: flags(&guarded.spec),
+                },
+                spec: guarded.spec.clone(),
+            };
+            endpoints.insert(guarded.ifindex, planned);
+        }
+        endpoints
+    }
+
+    fn forget(&mut self) {
+        let policies: BTreeSet<u32> = self.plan.policies.keys().copied().collect();
+        let rules: BTreeSet<u32> = self
+            .plan
+            .policies
+            .values()
+            .flat_map(|policy| policy.compiled.entries.iter().map(|entry| entry.value.rule))
+            .collect();
+        self.numbers.forget(&policies, &rules);
+    }
+}
+
+fn flags(spec: &EndpointSpec) -> u32 {
+    let mode = match spec.mode {
+        Mode::Enforce => 0,
+        Mode::Audit => EndpointFlags::AUDIT,
+        Mode::Off => EndpointFlags::OFF,
+    };
+    let source = if spec.check_source {
+        EndpointFlags::CHECK_SOURCE
+    } else {
+        0
+    };
+    mode | source
+}
+
+/// Whether two values differ in nothing but their generation.
+fn unchanged(before: &Endpoint, after: &Endpoint) -> bool {
+    Endpoint {
+        generation: 0,
+        ..*before
+    } == Endpoint {
+        generation: 0,
+        ..*after
+    }
+}
+
+fn same(after: &BTreeMap<u32, PlannedEndpoint>, before: &BTreeMap<u32, PlannedEndpoint>) -> bool {
+    after.len() == before.len()
+        && after.iter().all(|(ifindex, endpoint)| {
+            before.get(ifindex).is_some_and(|before| {
+                unchanged(&before.value, &endpoint.value)
+                    && before.device == endpoint.device
+                    && before.spec == endpoint.spec
+                    && before.policies == endpoint.policies
+            })
+        })
+}
+
+fn prefix_key(prefix: IpNet) -> (u32, [u8; 16]) {
+    let length = u32::from(prefix.prefix_len());
+    match prefix {
+        IpNet::V4(net) => (96 + length, address_of(IpAddr::V4(net.network())).0),
+        IpNet::V6(net) => (length, address_of(IpAddr::V6(net.network())).0),
+    }
+}
+
+fn host_key(address: IpAddr) -> (u32, [u8; 16]) {
+    (128, address_of(address).0)
+}

@@ -1,0 +1,7 @@
+//! Directories of YAML files as sources of endpoints and policies.
+
+mod directory;
+mod watch;
+
+pub use directory::Source;
+pub use watch::Watch;
