@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -78,14 +79,14 @@ impl Namespace {
     }
 
     /// A command that will run inside. The process it starts is the program itself, not a wrapper, so its
-    /// process id may be signalled.
+    /// process id may be signalled. It has a process group of its own: Ctrl-C is for its owner to handle.
     pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new("nsenter");
         command
             .arg(format!("--net={}", self.inner.path.display()))
             .arg("--")
             .arg(program);
-        command.env(MARK, self.name());
+        command.env(MARK, self.name()).process_group(0);
         command
     }
 

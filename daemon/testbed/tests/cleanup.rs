@@ -97,6 +97,10 @@ fn be_the_victim(directory: &Path) -> ! {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
+    // Before the program has replaced `nsenter` it has no environment that the sweep could read.
+    while fs::read_to_string(format!("/proc/{}/comm", sleeper.id())).unwrap() != "sleep\n" {
+        std::thread::yield_now();
+    }
     println!();
     println!("made {}", testbed.node().path().display());
     println!("made {}", pod.namespace.path().display());

@@ -31,8 +31,7 @@ impl Metrics {
                     .iter()
                     .all(|&(key, value)| sample.label(key) == Some(value))
             })
-            .map(|sample| sample.value)
-            .sum()
+            .fold(0.0, |sum, sample| sum + sample.value)
     }
 
     /// Sums of `name` by the values of `labels`; a label a series does not have reads as empty.
@@ -142,6 +141,7 @@ up 1
             3.0
         );
         assert_eq!(metrics.sum("up", &[]), 1.0);
+        assert_eq!(metrics.sum("none", &[]).to_string(), "0");
         assert!(!metrics.has("drop"));
         let by = metrics.sum_by("drops", &["direction"]);
         assert_eq!(by[&vec!["in".to_owned()]], 7.0);

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::builder::{FlowdBuilder, Plan};
+use super::builder::{FlowdBuilder, Plan, binary};
 use super::metrics::Metrics;
 use super::probe;
 use crate::namespace::MARK;
@@ -136,6 +137,14 @@ impl Flowd {
         )
     }
 
+    /// A `flowctl` that will ask this flowd.
+    pub fn flowctl(&self) -> Result<Command> {
+        let mut command = Command::new(binary("flowctl")?);
+        command.args(["--server", &self.server()]);
+        command.env(MARK, self.plan.node.name()).process_group(0);
+        Ok(command)
+    }
+
     /// The process id, while it runs.
     pub fn pid(&self) -> Option<u32> {
         self.child.as_ref().map(Child::id)
@@ -187,7 +196,8 @@ impl Flowd {
                     .iter()
                     .map(|(key, value)| (key, value)),
             )
-            .stdin(Stdio::null());
+            .stdin(Stdio::null())
+            .process_group(0);
         command
     }
 
