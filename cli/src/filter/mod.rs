@@ -1,0 +1,95 @@
+//! Typed filter flags become the API's filter lists, with the meaning they have in `hubble`.
+//!
+//! A flag that looks at either side asks for two filters: one with the value on the source, one
+//! with it on the destination. All terms of a list go into the same pair, so that different flags
+//! AND and repeated flags OR.
+
+mod pair;
+mod pods;
+mod raw;
+mod value;
+
+use flowd_proto::flow::FlowFilter;
+
+use crate::args::{Field, Side, Term};
+
+pub use raw::{parse_raw, raw_yaml};
+
+use pair::Pair;
+use pods::Pods;
+
+/// What the server is asked for.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Filters {
+    /// A flow must match one of these, unless there are none.
+    pub allow: Vec<FlowFilter>,
+    /// A flow must match none of these.
+    pub deny: Vec<FlowFilter>,
+}
+
+/// Why filter flags make no filter.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FilterError {
+    /// A value that is not one.
+    #[error("{0}")]
+    Value(String),
+    /// Flags that exclude each other.
+    #[error("{0} cannot be used together")]
+    Conflict(&'static str),
+}
+
+/// Builds both lists.
+pub fn build(terms: &[Term]) -> Result<Filters, FilterError> {
+    let (denied, allowed): (Vec<&Term>, Vec<&Term>) = terms.iter().partition(|t| t.negated);
+    let allow_pods = Pods::collect(&allowed)?;
+    let deny_pods = Pods::collect(&denied)?.inheriting(&allow_pods);
+    Ok(Filters {
+        allow: list(&allowed, allow_pods)?,
+        deny: list(&denied, deny_pods)?,
+    })
+}
+
+fn list(terms: &[&Term], pods: Pods) -> Result<Vec<FlowFilter>, FilterError> {
+    for term in terms {
+        let one_sided = |other: &&&Term| other.field == term.field && other.side != Side::Either;
+        if term.side == Side::Either && terms.iter().find(one_sided).is_some() {
+            return Err(FilterError::Conflict(both_ways(term.field)));
+        }
+    }
+    let mut pair = Pair::default();
+    for term in terms {
+        pair.add(term)?;
+    }
+    pods.add_to(&mut pair)?;
+    Ok(pair.into_filters())
+}
+
+fn both_ways(field: Field) -> &'static str {
+    match field {
+        Field::Ip => "--ip and --from-ip or --to-ip",
+        Field::Port => "--port and --from-port or --to-port",
+        Field::Pod => "--pod and --from-pod or --to-pod",
+        Field::Namespace => "--namespace and --from-namespace or --to-namespace",
+        Field::Label => "--label and --from-label or --to-label",
+        Field::Identity => "--identity and --from-identity or --to-identity",
+        Field::Workload => "--workload and --from-workload or --to-workload",
+        Field::Fqdn => "--fqdn and --from-fqdn or --to-fqdn",
+        Field::AllNamespaces
+        | Field::Verdict
+        | Field::DropReason
+        | Field::Protocol
+        | Field::Type
+        | Field::TrafficDirection
+        | Field::TcpFlags
+        | Field::Ipv4
+        | Field::Ipv6
+        | Field::IpVersion
+        | Field::Reply
+        | Field::NotReply
+        | Field::Uuid
+        | Field::NodeName => "these flags",
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,65 @@
+//! Answers as text: one printer per output format.
+
+mod clean;
+mod compact;
+mod dict;
+mod drops;
+mod json;
+mod paint;
+pub mod readable;
+pub mod status;
+mod table;
+mod time;
+mod view;
+pub mod words;
+
+use std::io::{self, Write};
+
+use flowd_proto::observer::GetFlowsResponse;
+
+use crate::args::observe::Output;
+
+pub use clean::clean;
+pub use paint::{Ink, Paint};
+pub(crate) use table::columns;
+pub use time::TimeFormat;
+pub use view::{FlowView, lost_line, node_status_line};
+
+/// What the printers are told once.
+#[derive(Clone, Copy, Debug)]
+pub struct Style {
+    /// Print the node's name.
+    pub node_name: bool,
+    /// Print the policies behind a verdict.
+    pub policy_names: bool,
+    /// How to print times.
+    pub time: TimeFormat,
+    /// Print addresses and numbers instead of names.
+    pub numeric: bool,
+    /// Colours.
+    pub paint: Paint,
+}
+
+/// Prints flows and losses in one format. Node states are not its affair: they go to stderr.
+pub trait Printer {
+    /// Prints one answer.
+    fn print(&mut self, response: &GetFlowsResponse, out: &mut dyn Write) -> io::Result<()>;
+
+    /// Prints what was held back.
+    fn finish(&mut self, _out: &mut dyn Write) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The printer of a format.
+pub fn printer(output: Output, style: Style) -> Box<dyn Printer> {
+    match output {
+        Output::Compact => Box::new(compact::Compact::new(style)),
+        Output::Dict => Box::new(dict::Dict::new(style)),
+        Output::Json | Output::Jsonpb => Box::new(json::Json),
+        Output::Table => Box::new(table::Table::new(style)),
+    }
+}
+
+#[cfg(test)]
+mod tests;

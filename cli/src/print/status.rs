@@ -1,0 +1,277 @@
+//! The state of the service for people.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use flowd_proto::flowd::v1::{EndpointStatus, Ledger, PolicyStatus, SourceError, StatusResponse};
+use flowd_proto::observer::ServerStatusResponse;
+use tabwriter::TabWriter;
+
+use super::{Ink, Paint, clean, columns, readable};
+
+/// The state of flowd.
+pub fn flowd(status: &StatusResponse, paint: Paint) -> io::Result<String> {
+    let mut text = Vec::new();
+    let up = status
+        .uptime
+        .and_then(|uptime| Duration::try_from(uptime).ok());
+    writeln!(
+        text,
+        "flowd {} on {}, up {}: {}",
+        clean(&status.version),
+        clean(&status.node_name),
+        readable::duration(up.unwrap_or_default()),
+        match status.healthy {
+            true => paint.ink(Ink::Good, "healthy"),
+            false => paint.ink(Ink::Bad, "NOT HEALTHY"),
+        }
+    )?;
+    for problem in &status.problems {
+        writeln!(text, "  {}", paint.ink(Ink::Bad, clean(problem)))?;
+    }
+    endpoints(&status.endpoints, paint, &mut text)?;
+    policies(&status.policies, &status.source_errors, paint, &mut text)?;
+    if let Some(ledger) = &status.ledger {
+        self::ledger(ledger, paint, &mut text)?;
+    }
+    let connections = readable::number(status.connections);
+    let denied = readable::number(status.denied);
+    writeln!(
+        text,
+        "\nTracked: {connections} connections, {denied} denied flows"
+    )?;
+    Ok(String::from_utf8_lossy(&text).into_owned())
+}
+
+/// The state of a Hubble server or relay.
+pub fn hubble(status: &ServerStatusResponse) -> String {
+    let held = readable::share(status.num_flows, status.max_flows);
+    let seconds = Duration::from_nanos(status.uptime_ns).as_secs_f64();
+    let rate = match (status.flows_rate, seconds) {
+        (rate, _) if rate > 0.0 => format!("{rate:.2}"),
+        (_, 0.0) => "N/A".to_owned(),
+        (_, seconds) => format!("{:.2}", status.seen_flows as f64 / seconds),
+    };
+    let mut text = format!("Current/Max Flows: {held}\nFlows/s: {rate}\n");
+    let unavailable = status.num_unavailable_nodes.unwrap_or_default();
+    if let Some(connected) = status.num_connected_nodes {
+        text.push_str(&format!(
+            "Connected Nodes: {connected}/{}\n",
+            connected + unavailable
+        ));
+    }
+    if unavailable > 0 {
+        text.push_str(&format!("Unavailable Nodes: {unavailable}\n"));
+        for name in &status.unavailable_nodes {
+            text.push_str(&format!("  - {}\n", clean(name)));
+        }
+    }
+    text
+}
+
+fn endpoints(list: &[EndpointStatus], paint: Paint, text: &mut Vec<u8>) -> io::Result<()> {
+    let protected = list
+        .iter()
+        .filter(|endpoint| endpoint.state == "protected")
+        .count();
+    let ink = if protected == list.len() {
+        Ink::Good
+    } else {
+        Ink::Bad
+    };
+    let count = paint.ink(ink, format!("{protected} of {} protected", list.len()));
+    writeln!(text, "\n{} {count}", paint.ink(Ink::Heading, "Endpoints:"))?;
+    if list.is_empty() {
+        return Ok(());
+    }
+    let mut rows = columns();
+    writeln!(
+        rows,
+        "  ENDPOINT\tIDENTITY\tINTERFACE\tSTATE\tMODE\tENFORCED\tGENERATION\tPOLICIES"
+    )?;
+    for endpoint in list {
+        let generation = match endpoint.enforced_generation == endpoint.desired_generation {
+            true => endpoint.enforced_generation.to_string(),
+            false => format!(
+                "{}→{}",
+                endpoint.enforced_generation, endpoint.desired_generation
+            ),
+        };
+        writeln!(
+            rows,
+            "  {}\t{}\t{}\t{}\t{}\t{}\t{generation}\t{}",
+            clean(&full_name(&endpoint.namespace, &endpoint.name)),
+            endpoint.identity,
+            clean(&endpoint.interface),
+            clean(&endpoint.state),
+            clean(&endpoint.mode),
+            enforced(endpoint),
+            or_none(&endpoint.policies.join(", ")),
+        )?;
+    }
+    append(rows, text)?;
+    for endpoint in list.iter().filter(|endpoint| !endpoint.detail.is_empty()) {
+        let name = full_name(&endpoint.namespace, &endpoint.name);
+        let line = format!("{}: {}", clean(&name), clean(&endpoint.detail));
+        writeln!(text, "  {}", paint.ink(Ink::Bad, line))?;
+    }
+    Ok(())
+}
+
+const fn enforced(endpoint: &EndpointStatus) -> &'static str {
+    match (endpoint.ingress_enforced, endpoint.egress_enforced) {
+        (true, true) => "ingress, egress",
+        (true, false) => "ingress",
+        (false, true) => "egress",
+        (false, false) => "-",
+    }
+}
+
+fn policies(
+    list: &[PolicyStatus],
+    errors: &[SourceError],
+    paint: Paint,
+    text: &mut Vec<u8>,
+) -> io::Result<()> {
+    let valid = list.iter().filter(|policy| policy.valid).count();
+    let ink = if valid == list.len() && errors.is_empty() {
+        Ink::Good
+    } else {
+        Ink::Bad
+    };
+    let count = paint.ink(ink, format!("{valid} of {} enforced", list.len()));
+    writeln!(text, "\n{} {count}", paint.ink(Ink::Heading, "Policies:"))?;
+    if !list.is_empty() {
+        let mut rows = columns();
+        writeln!(rows, "  POLICY\tKIND\tENDPOINTS\tSTATE\tWRITTEN IN")?;
+        for policy in list {
+            writeln!(
+                rows,
+                "  {}\t{}\t{}\t{}\t{}",
+                clean(&full_name(&policy.namespace, &policy.name)),
+                clean(&policy.kind),
+                policy.endpoints_selected,
+                if policy.valid { "enforced" } else { "INVALID" },
+                place(&policy.file, policy.line),
+            )?;
+        }
+        append(rows, text)?;
+    }
+    for policy in list {
+        for problem in &policy.problems {
+            let ink = if policy.valid { Ink::Notice } else { Ink::Bad };
+            let line = format!("{}: {}", place(&policy.file, policy.line), clean(problem));
+            writeln!(text, "  {}", paint.ink(ink, line))?;
+        }
+    }
+    for error in errors {
+        let line = format!(
+            "{}: {}",
+            place(&error.file, error.line),
+            clean(&error.message)
+        );
+        writeln!(text, "  {}", paint.ink(Ink::Bad, line))?;
+    }
+    Ok(())
+}
+
+fn ledger(ledger: &Ledger, paint: Paint, text: &mut Vec<u8>) -> io::Result<()> {
+    let balance = match ledger.balanced {
+        true => paint.ink(Ink::Good, "balanced"),
+        false => paint.ink(Ink::Bad, "NOT BALANCED"),
+    };
+    let heading = paint.ink(Ink::Heading, "Ledger:");
+    writeln!(
+        text,
+        "\n{heading} {balance} (packets = told + coalesced + deferred)"
+    )?;
+    let mut rows = columns();
+    writeln!(
+        rows,
+        "  VERDICT\tREASON\tDIRECTION\tPACKETS\tBYTES\tTOLD\tCOALESCED\tDEFERRED\tRECOVERED"
+    )?;
+    for row in ledger.rows.iter().filter(|row| row.packets > 0) {
+        let [packets, told, coalesced, deferred, recovered] = [
+            row.packets,
+            row.told,
+            row.coalesced,
+            row.deferred,
+            row.recovered,
+        ]
+        .map(readable::number);
+        writeln!(
+            rows,
+            "  {}\t{}\t{}\t{packets}\t{}\t{told}\t{coalesced}\t{deferred}\t{recovered}",
+            row.verdict().as_str_name(),
+            clean(&row.reason),
+            row.direction().as_str_name().to_lowercase(),
+            readable::bytes(row.bytes),
+        )?;
+    }
+    append(rows, text)?;
+    let [pending, lost, events, drops, undecodable] = [
+        ledger.deferred_pending,
+        ledger.lost,
+        ledger.events_received,
+        ledger.drops_received,
+        ledger.undecodable,
+    ]
+    .map(readable::number);
+    writeln!(
+        text,
+        "  Received: {events} events, {drops} drops; still to tell: {pending}"
+    )?;
+    let shed = ledger.losses.iter().filter(|loss| loss.count > 0);
+    let shed: Vec<String> = shed
+        .map(|loss| format!("{} {}", clean(&loss.source), readable::number(loss.count)))
+        .collect();
+    let whole = ledger.lost == 0 && ledger.undecodable == 0 && shed.is_empty();
+    let losses = format!("lost before told: {lost}; undecodable: {undecodable}");
+    let losses = match shed.is_empty() {
+        true => losses,
+        false => format!("{losses}; shed: {}", shed.join(", ")),
+    };
+    writeln!(
+        text,
+        "  {}",
+        paint.ink(if whole { Ink::Good } else { Ink::Bad }, losses)
+    )?;
+    let held = readable::share(ledger.log_flows, ledger.log_capacity);
+    let (first, next) = (ledger.log_first_seq, ledger.log_next_seq);
+    writeln!(
+        text,
+        "  Flow log: {held}, from flow {first} to before {next}"
+    )
+}
+
+fn append(rows: TabWriter<Vec<u8>>, text: &mut Vec<u8>) -> io::Result<()> {
+    let rows = rows
+        .into_inner()
+        .map_err(|error| io::Error::other(error.to_string()))?;
+    text.extend(rows);
+    Ok(())
+}
+
+fn full_name(namespace: &str, name: &str) -> String {
+    if namespace.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{namespace}/{name}")
+    }
+}
+
+fn place(file: &str, line: u32) -> String {
+    if line == 0 {
+        clean(file).into_owned()
+    } else {
+        format!("{}:{line}", clean(file))
+    }
+}
+
+fn or_none(text: &str) -> String {
+    if text.is_empty() {
+        "-".to_owned()
+    } else {
+        clean(text).into_owned()
+    }
+}
