@@ -10,6 +10,6 @@ pub mod party;
 pub mod reserved;
 
 pub use decision::Decision;
-pub use directory::{Directory, DirectoryHandle};
+pub use directory::{Directory, DirectoryHandle, address_of};
 pub use names::Names;
 pub use party::{Party, Workload, WorkloadOwner};

@@ -4,6 +4,8 @@ pub mod decode;
 pub mod log;
 pub mod pipeline;
 pub mod record;
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub use decode::{DecodeError, decode};
 pub use log::{Chunk, Cursor, Gap, Log, Read, Segment, Start, Writer};
