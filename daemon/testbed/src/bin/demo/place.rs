@@ -26,15 +26,14 @@ impl Place {
             let directory = tempfile::Builder::new().prefix("flowd-demo-").tempdir()?;
             return Ok(Self::Temporary(directory));
         };
-        fs::create_dir_all(path)
-            .with_context(|| format!("DEMO_DIR: cannot create {}", path.display()))?;
-        let path = fs::canonicalize(path)?;
-        let socket = path.join("flowd.sock");
+        let path = std::path::absolute(path)?;
         ensure!(
-            socket.as_os_str().as_bytes().len() <= SOCKET_PATH,
+            path.join("flowd.sock").as_os_str().as_bytes().len() <= SOCKET_PATH,
             "DEMO_DIR: {} is too long for a unix socket; give a shorter path",
             path.display()
         );
+        fs::create_dir_all(&path)
+            .with_context(|| format!("DEMO_DIR: cannot create {}", path.display()))?;
         // Endpoints of an earlier run name interfaces that are gone.
         remove(&path.join("endpoints"));
         Ok(Self::Given(path))

@@ -17,46 +17,66 @@ use crate::shop::Shop;
 const SETTLE_WITHIN: Duration = Duration::from_secs(10);
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
-/// What flowd says at the end.
-#[derive(Debug)]
+/// What flowd says at the end; absent is what could not be read.
+#[derive(Debug, Default)]
 pub(crate) struct Evidence {
-    /// `None` where no `flowctl` is built to ask for them.
     flows: Option<Vec<Flow>>,
-    metrics: Metrics,
-    ledger: Ledger,
+    books: Option<Books>,
     surprises: Vec<String>,
 }
 
+#[derive(Debug)]
+struct Books {
+    metrics: Metrics,
+    ledger: Ledger,
+}
+
 /// Reads until flows and ledger are as expected, or have had time enough to be.
-pub(crate) fn gather(
-    flowd: &Flowd,
-    shop: &Shop,
-    results: &[Done],
-    edited: bool,
-) -> Result<Evidence> {
+pub(crate) fn gather(flowd: &Flowd, shop: &Shop, results: &[Done], edited: bool) -> Evidence {
     let deadline = Instant::now() + SETTLE_WITHIN;
     loop {
-        let metrics = flowd.metrics()?;
-        let ledger = Ledger::read(&metrics)?;
-        let flows = flows::read(flowd)?;
-        let mut surprises = ledger.imbalances();
-        if !edited {
-            surprises.extend(expect::on_the_wire(results));
-            let told = flows
-                .as_deref()
-                .map(|flows| expect::in_the_flows(shop, results, flows));
-            surprises.extend(told.into_iter().flatten());
-        }
-        if surprises.is_empty() || Instant::now() >= deadline {
-            return Ok(Evidence {
-                flows,
-                metrics,
-                ledger,
-                surprises,
-            });
+        let evidence = look(flowd, shop, results, edited);
+        if evidence.surprises.is_empty() || Instant::now() >= deadline {
+            return evidence;
         }
         thread::sleep(LOOK_EVERY);
     }
+}
+
+fn look(flowd: &Flowd, shop: &Shop, results: &[Done], edited: bool) -> Evidence {
+    let mut evidence = Evidence::default();
+    if !edited {
+        evidence.surprises.extend(expect::on_the_wire(results));
+    }
+    match books(flowd) {
+        Ok(books) => {
+            evidence.surprises.extend(books.ledger.imbalances());
+            evidence.books = Some(books);
+        }
+        Err(error) => evidence
+            .surprises
+            .push(format!("the ledger could not be read: {error:#}")),
+    }
+    match flows::read(flowd) {
+        Ok(flows) => {
+            if let Some(flows) = flows.as_ref().filter(|_| !edited) {
+                evidence
+                    .surprises
+                    .extend(expect::in_the_flows(shop, results, flows));
+            }
+            evidence.flows = flows;
+        }
+        Err(error) => evidence
+            .surprises
+            .push(format!("the flows could not be read: {error:#}")),
+    }
+    evidence
+}
+
+fn books(flowd: &Flowd) -> Result<Books> {
+    let metrics = flowd.metrics()?;
+    let ledger = Ledger::read(&metrics)?;
+    Ok(Books { metrics, ledger })
 }
 
 /// Prints everything; true if nothing was a surprise.
@@ -64,15 +84,17 @@ pub(crate) fn print(results: &[Done], evidence: &Evidence, edited: bool) -> bool
     print_tries(results);
     match &evidence.flows {
         Some(flows) => print_flows(flows),
-        None => println!("\nFlows: no flowctl beside the demo, so they were not read back."),
+        None => println!("\nFlows: not read back (is a flowctl beside the demo?)."),
     }
-    print_processed(&evidence.metrics);
-    print_ledger(&evidence.ledger);
+    if let Some(books) = &evidence.books {
+        print_processed(&books.metrics);
+        print_ledger(&books.ledger);
+    }
     if edited {
         println!("\nThe policies were edited while the demo ran, so outcomes were not checked.");
     }
     if evidence.surprises.is_empty() {
-        println!("\nEverything was as the policy says.");
+        println!("\nNo surprises.");
         return true;
     }
     println!("\nSurprises:");
