@@ -7,8 +7,10 @@ use flowd_abi::{Action, Direction};
 
 use crate::{
     labels::Labels,
+    named_ports::NamedPorts,
     object::{
-        CidrSet, Destinations, Entity, PeerSelector, Peers, Policy, PolicyRef, Rule, RuleRef, Spec,
+        CidrSet, Destination, Destinations, Entity, PeerSelector, Peers, Policy, PolicyRef, Rule,
+        RuleRef, Spec,
     },
 };
 
@@ -34,6 +36,8 @@ pub struct Query<'a> {
     pub protocol: u8,
     /// Destination port, or ICMP type.
     pub port: u16,
+    /// The named ports of the receiving end, when they are known.
+    pub named_ports: Option<&'a NamedPorts>,
 }
 
 /// What the policies say.
@@ -158,8 +162,14 @@ fn cidr_matches(set: &CidrSet, address: Option<IpAddr>) -> bool {
 fn destination_matches(destinations: &Destinations, query: &Query<'_>) -> bool {
     match destinations {
         Destinations::Any => true,
-        Destinations::Of(list) => list.iter().any(|range| {
-            range.protocol == query.protocol && (range.first..=range.last).contains(&query.port)
+        Destinations::Of(list) => list.iter().any(|destination| match destination {
+            Destination::Ports(range) => range.contains(query.protocol, query.port),
+            Destination::Named { protocol, name } => {
+                *protocol == query.protocol
+                    && query.named_ports.is_some_and(|ports| {
+                        ports.get(*protocol, name).any(|port| port == query.port)
+                    })
+            }
         }),
     }
 }

@@ -16,6 +16,7 @@ mod diagnostic;
 mod evaluate;
 mod lookup;
 mod match_type;
+mod named_ports;
 mod object;
 mod parse;
 mod rules;
@@ -33,9 +34,10 @@ pub use evaluate::{Answer, Peer, Query, evaluate};
 pub use labels::{Label, LabelError, Labels};
 pub use lookup::{Hit, Target};
 pub use match_type::{MatchType, MatchedPeer};
+pub use named_ports::NamedPorts;
 pub use object::{
-    CidrSet, Destination, Destinations, Entity, Kind, PeerSelector, Peers, Policy, PolicyRef, Rule,
-    RuleRef, Spec,
+    CidrSet, Destination, Destinations, Entity, Kind, PeerSelector, Peers, Policy, PolicyRef,
+    PortRange, Rule, RuleRef, Spec,
 };
 pub use parse::parse;
 pub use rules::{RuleTable, SavedError};

@@ -224,9 +224,23 @@ pub enum Destinations {
     Of(Vec<Destination>),
 }
 
+/// What a rule says about ports.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Destination {
+    /// Ports by their numbers.
+    Ports(PortRange),
+    /// A port by the name its owner gave it: the subject for ingress, the peer for egress.
+    Named {
+        /// IP protocol number.
+        protocol: u8,
+        /// The name, in lower case.
+        name: String,
+    },
+}
+
 /// A range of ports of one protocol; for ICMP the port is the message type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Destination {
+pub struct PortRange {
     /// IP protocol number.
     pub protocol: u8,
     /// First port of the range.
@@ -235,7 +249,7 @@ pub struct Destination {
     pub last: u16,
 }
 
-impl Destination {
+impl PortRange {
     /// Every port of a protocol.
     pub const fn all(protocol: u8) -> Self {
         Self {
@@ -257,5 +271,10 @@ impl Destination {
     /// Whether every port is meant.
     pub const fn is_all(&self) -> bool {
         self.first == 0 && self.last == u16::MAX
+    }
+
+    /// Whether the range covers a port of a protocol.
+    pub fn contains(&self, protocol: u8, port: u16) -> bool {
+        self.protocol == protocol && (self.first..=self.last).contains(&port)
     }
 }

@@ -9,6 +9,7 @@ use ipnet::IpNet;
 
 use crate::{
     labels::{Label, Labels},
+    named_ports::NamedPorts,
     selector::{Requirement, Selector},
 };
 
@@ -36,7 +37,9 @@ const MAX_SELECTIONS: usize = 65_536;
 pub struct World {
     identities: BTreeMap<u32, Labels>,
     classes: BTreeMap<u32, IpNet>,
+    named_ports: BTreeMap<u32, NamedPorts>,
     by_label: HashMap<Label, BTreeSet<u32>>,
+    by_labels: HashMap<Labels, u32>,
     selections: HashMap<Selector, Selection>,
 }
 
@@ -80,12 +83,17 @@ impl World {
                 Arc::make_mut(selection).insert(identity);
             }
         }
+        self.by_labels.insert(labels.clone(), identity);
         self.identities.insert(identity, labels);
     }
 
     /// Forgets an identity; returns its labels.
     pub fn remove(&mut self, identity: u32) -> Option<Labels> {
         let labels = self.identities.remove(&identity)?;
+        self.named_ports.remove(&identity);
+        if self.by_labels.get(&labels) == Some(&identity) {
+            self.by_labels.remove(&labels);
+        }
         for label in labels.iter() {
             if let Some(carriers) = self.by_label.get_mut(label) {
                 carriers.remove(&identity);
@@ -106,6 +114,26 @@ impl World {
     /// [`prefixes`](crate::cidr::prefixes) of the policies compiled against this world.
     pub fn set_classes(&mut self, classes: BTreeMap<u32, IpNet>) {
         self.classes = classes;
+    }
+
+    /// Gives the workloads of an identity named ports: all that any of them has. Forgotten with the
+    /// identity, and when it gets other labels.
+    pub fn set_named_ports(&mut self, identity: u32, ports: NamedPorts) {
+        if ports.is_empty() || !self.identities.contains_key(&identity) {
+            self.named_ports.remove(&identity);
+        } else {
+            self.named_ports.insert(identity, ports);
+        }
+    }
+
+    /// The identities that have named ports.
+    pub const fn named_ports(&self) -> &BTreeMap<u32, NamedPorts> {
+        &self.named_ports
+    }
+
+    /// The named ports of the identity with these labels.
+    pub fn named_ports_of(&self, labels: &Labels) -> Option<&NamedPorts> {
+        self.named_ports.get(self.by_labels.get(labels)?)
     }
 
     /// The identities `selector` selects.

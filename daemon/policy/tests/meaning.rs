@@ -29,6 +29,7 @@ fn answer(
     };
     let subject = endpoint(subject);
     let (protocol, port) = to;
+    let named_ports = [(TCP, "web", 80), (UDP, "dns", 53)].into_iter().collect();
     let peer = Peer {
         labels: &labels,
         address,
@@ -41,6 +42,7 @@ fn answer(
             peer,
             protocol,
             port,
+            named_ports: Some(&named_ports),
         },
     )
 }
@@ -316,6 +318,33 @@ fn ports_and_protocols() {
 }
 
 #[test]
+fn named_ports() {
+    let api = &["shop/api"];
+    for (direction, far) in [("ingress", "from"), ("egress", "to")] {
+        let named = |name: &str, protocol: &str| {
+            let side = if far == "from" {
+                Direction::Ingress
+            } else {
+                Direction::Egress
+            };
+            let fields = format!(
+                "{direction}: [{{{far}Endpoints: [{{}}], toPorts: [{{ports: [{{port: {name}, protocol: {protocol}}}]}}]}}]"
+            );
+            asked("CiliumNetworkPolicy", side, &fields)
+        };
+        named("web", "TCP")
+            .allows(api, WEB)
+            .denies(api, (TCP, 81))
+            .denies(api, (UDP, 80));
+        named("WEB", "ANY").allows(api, WEB).denies(api, (UDP, 80));
+        named("dns", "ANY")
+            .allows(api, (UDP, 53))
+            .denies(api, (TCP, 53));
+        named("nobody", "ANY").denies(api, WEB);
+    }
+}
+
+#[test]
 fn icmp_types() {
     let api = &["shop/api"];
     let types = |fields: &str| ingress(&format!("ingress: [{{icmps: [{{fields: [{fields}]}}]}}]"));
@@ -388,4 +417,13 @@ fn a_policy_as_the_api_server_returns_it_is_read() {
         "{labels}"
     );
     assert_eq!(policies[0].specs[0].rules[0].reference.line, 17);
+}
+
+#[test]
+fn a_log_value_goes_with_every_rule() {
+    let asked = ingress("log: {value: audit me}, ingress: [{fromEndpoints: [{}]}]");
+    assert_eq!(
+        asked.policies[0].specs[0].rules[0].reference.log.as_deref(),
+        Some("audit me")
+    );
 }

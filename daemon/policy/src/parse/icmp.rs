@@ -3,7 +3,11 @@
 use flowd_abi::protocol::{ICMP, ICMPV6};
 
 use super::field::{Field, Object};
-use crate::{object::Destination, syntax, yaml::Value};
+use crate::{
+    object::{Destination, PortRange},
+    syntax,
+    yaml::Value,
+};
 
 /// More types in one entry than the language allows.
 const MAX_FIELDS: usize = 40;
@@ -122,5 +126,5 @@ fn message_type(field: &Field<'_>) -> Option<Destination> {
         );
         return None;
     };
-    Some(Destination::one(protocol, number.into()))
+    Some(Destination::Ports(PortRange::one(protocol, number.into())))
 }

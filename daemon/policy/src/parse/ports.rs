@@ -3,7 +3,11 @@
 use flowd_abi::protocol::{SCTP, TCP, UDP};
 
 use super::field::{Field, Object, Refused};
-use crate::{object::Destination, syntax, yaml::Value};
+use crate::{
+    object::{Destination, PortRange},
+    syntax,
+    yaml::Value,
+};
 
 /// More ports in one entry than the language allows.
 const MAX_PORTS: usize = 40;
@@ -72,31 +76,60 @@ fn port(field: &Field<'_>) -> Option<Vec<Destination>> {
         "port",
         "write a port, or \"0\" for every port of the protocol",
     )?;
-    let first = number(port)?;
-    let last = match object.get("endPort") {
-        None => first,
-        Some(field) => match last(field)? {
-            0 => first,
-            last => {
-                if last < first {
-                    field.warning(
-                        format!("is below port {first}; only port {first} is meant"),
-                        "swap port and endPort, or remove endPort",
-                    );
-                }
-                last.max(first)
+    let destination: Box<dyn Fn(u8) -> Destination> = match number_or_name(port)? {
+        Port::Number(first) => {
+            let last = last(&object, first)?;
+            Box::new(move |protocol| Destination::Ports(range(protocol, first, last)))
+        }
+        Port::Name(name) => {
+            if let Some(end) = object
+                .get("endPort")
+                .filter(|end| *end.value() != Value::Integer(0))
+            {
+                end.refuse(
+                    "a named port has no range",
+                    "remove endPort, or write the port's number",
+                );
+                return None;
             }
-        },
+            Box::new(move |protocol| Destination::Named {
+                protocol,
+                name: name.clone(),
+            })
+        }
     };
-    let range = |&protocol| match first {
-        0 => Destination::all(protocol),
-        first => Destination {
+    Some(
+        protocols?
+            .iter()
+            .map(|&protocol| destination(protocol))
+            .collect(),
+    )
+}
+
+const fn range(protocol: u8, first: u16, last: u16) -> PortRange {
+    match first {
+        0 => PortRange::all(protocol),
+        first => PortRange {
             protocol,
             first,
             last,
         },
+    }
+}
+
+/// The last port of a range that starts at `first`.
+fn last(object: &Object<'_>, first: u16) -> Option<u16> {
+    let Some(field) = object.get("endPort") else {
+        return Some(first);
     };
-    Some(protocols?.iter().map(range).collect())
+    let last = end(field)?;
+    if last != 0 && last < first {
+        field.warning(
+            format!("is below port {first}; only port {first} is meant"),
+            "swap port and endPort, or remove endPort",
+        );
+    }
+    Some(last.max(first))
 }
 
 fn protocols(object: &Object<'_>) -> Option<&'static [u8]> {
@@ -127,7 +160,15 @@ fn protocols(object: &Object<'_>) -> Option<&'static [u8]> {
     }
 }
 
-fn number(field: &Field<'_>) -> Option<u16> {
+/// A port as it is written.
+pub(super) enum Port {
+    Number(u16),
+    /// In lower case.
+    Name(String),
+}
+
+pub(super) fn number_or_name(field: &Field<'_>) -> Option<Port> {
+    const PORTS: &str = "ports are 1 to 65535, or 0 for every port";
     let text = match field.value() {
         Value::Integer(number) => number.to_string(),
         Value::Text(text) => text.clone(),
@@ -136,35 +177,24 @@ fn number(field: &Field<'_>) -> Option<u16> {
         }
     };
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let (message, help) = if digits && text.len() > 1 && text.starts_with('0') {
-        (
+    if digits && text.len() > 1 && text.starts_with('0') {
+        field.error(
             format!("{:?} starts with 0", syntax::shorten(&text)),
             "write the port in decimal digits",
-        )
-    } else if digits {
-        match text.parse() {
-            Ok(number) => return Some(number),
-            Err(_) => (
-                format!("{} is not a port", syntax::shorten(&text)),
-                "ports are 1 to 65535, or 0 for every port",
-            ),
-        }
-    } else if is_service_name(&text) {
-        (
-            format!("port names such as {text:?} are not supported yet"),
-            "write the port's number",
-        )
-    } else {
-        (
-            format!("{:?} is not a port", syntax::shorten(&text)),
-            "ports are 1 to 65535, or 0 for every port",
-        )
-    };
-    field.error(message, help);
+        );
+        return None;
+    }
+    if !digits && is_service_name(&text) {
+        return Some(Port::Name(text.to_ascii_lowercase()));
+    }
+    if let Some(number) = text.parse().ok().filter(|_| digits) {
+        return Some(Port::Number(number));
+    }
+    field.error(format!("{:?} is not a port", syntax::shorten(&text)), PORTS);
     None
 }
 
-fn last(field: &Field<'_>) -> Option<u16> {
+pub(super) fn end(field: &Field<'_>) -> Option<u16> {
     if let Value::Integer(number) = field.value()
         && let Ok(number) = u16::try_from(*number)
     {

@@ -103,7 +103,7 @@ pub(super) fn read(
             action,
             index,
             line: field.line(),
-            log: None,
+            log: context.log.clone(),
         },
         peers,
         destinations,

@@ -15,7 +15,10 @@ use crate::{
     syntax,
 };
 
-const FIELDS: [&str; 8] = [
+/// A longer log value than the language allows.
+const MAX_LOG: usize = 32;
+
+const FIELDS: [&str; 9] = [
     "endpointSelector",
     "ingress",
     "ingressDeny",
@@ -24,15 +27,13 @@ const FIELDS: [&str; 8] = [
     "enableDefaultDeny",
     "labels",
     "description",
+    "log",
 ];
 
-const REFUSED: [Refused; 2] = [
-    (
-        "nodeSelector",
-        "policies for nodes are not enforced yet; use endpointSelector for workloads",
-    ),
-    ("log", "log values are not recorded yet; remove it"),
-];
+const REFUSED: [Refused; 1] = [(
+    "nodeSelector",
+    "policies for nodes are not enforced yet; use endpointSelector for workloads",
+)];
 
 /// The four lists, in the order they are read.
 const LISTS: [(&str, Direction, Action); 4] = [
@@ -47,6 +48,7 @@ pub(super) struct Context<'a> {
     pub(super) policy: &'a Arc<PolicyRef>,
     pub(super) spec: Option<u32>,
     pub(super) subject: &'a Selector,
+    pub(super) log: Option<String>,
 }
 
 /// Reads a spec; `None` when something was reported about it.
@@ -65,6 +67,7 @@ pub(super) fn read(
         policy,
         spec: position,
         subject: subject.as_ref().unwrap_or(&everyone),
+        log: spec.get("log").and_then(log),
     };
     let mut rules = Vec::new();
     for (name, direction, action) in LISTS {
@@ -108,6 +111,22 @@ fn finish(spec: &Object<'_>, subject: Selector, rules: Vec<Rule>) -> Option<Spec
         judges_egress: judges_egress || egress,
         rules,
     })
+}
+
+/// The text the author wants in the flows the rules decide.
+fn log(field: &Field<'_>) -> Option<String> {
+    let object = field.object(&["value"], &[])?;
+    let field = object.get("value")?;
+    let value = field.text()?;
+    let printable = |character: char| character == ' ' || character.is_ascii_graphic();
+    if value.len() > MAX_LOG || !value.chars().all(printable) {
+        field.error(
+            format!("{:?} is not a log value", syntax::shorten(value)),
+            format!("use at most {MAX_LOG} printable ASCII characters"),
+        );
+        return None;
+    }
+    Some(value.to_owned())
 }
 
 /// The subjects of a namespaced policy are always those of its namespace, unless it is about

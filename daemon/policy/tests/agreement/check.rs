@@ -4,9 +4,9 @@ use std::{collections::BTreeSet, net::IpAddr};
 
 use flowd_abi::{Action, Direction, PolicyKey, protocol};
 use flowd_policy::{
-    Answer, Compiled, CompiledEntry, Entity, Hit, Labels, MatchType, Peer, PeerSelector, Peers,
-    PolicySet, Query, RuleRef, RuleTable, Subject, Target, World, cidr, compile, evaluate, labels,
-    parse,
+    Answer, Compiled, CompiledEntry, Entity, Hit, Labels, MatchType, NamedPorts, Peer,
+    PeerSelector, Peers, PolicySet, Query, RuleRef, RuleTable, Subject, Target, World, cidr,
+    compile, evaluate, labels, parse,
 };
 
 use crate::generate::{ICMP_TYPES, PORTS};
@@ -71,12 +71,31 @@ const ENDPOINTS: [(u32, &str, UserLabels); 6] = [
     (261, "default", &[("app", "db"), ("tier", "back")]),
 ];
 
+type Named = &'static [(u8, &'static str, u16)];
+
+/// Named ports by identity, where it has any. One name stands for two numbers.
+const NAMED: [(u32, Named); 3] = [
+    (
+        256,
+        &[(protocol::TCP, "web", 80), (protocol::UDP, "dns", 443)],
+    ),
+    (
+        257,
+        &[(protocol::TCP, "web", 80), (protocol::TCP, "web", 81)],
+    ),
+    (
+        261,
+        &[(protocol::TCP, "web", 1), (protocol::SCTP, "dns", 80)],
+    ),
+];
+
 /// One peer as both engines know it.
 struct Known {
     labels: Labels,
     address: Option<IpAddr>,
     identity: u32,
     class: u32,
+    named_ports: Option<NamedPorts>,
 }
 
 /// Both engines on every subject, direction, peer and destination.
@@ -90,11 +109,15 @@ pub(crate) fn agree(text: &str) -> Result<Asked, String> {
         let labels = labels::for_endpoint(namespace, user.iter().copied()).unwrap();
         world.insert(identity, labels);
     }
+    for (identity, ports) in NAMED {
+        world.set_named_ports(identity, ports.iter().copied().collect());
+    }
     world.set_classes((0x0100_0000..).zip(policies.prefixes()).collect());
     let peers = peers(&world);
     let mut asked = Asked::default();
     for (identity, ..) in ENDPOINTS {
         let labels = world.identities()[&identity].clone();
+        let own_ports = world.named_ports().get(&identity).cloned();
         let mut rules = RuleTable::new();
         let subject = Subject { labels: &labels };
         let compiled = compile(&policies, subject, &mut world, &mut rules).unwrap();
@@ -115,6 +138,10 @@ pub(crate) fn agree(text: &str) -> Result<Asked, String> {
                         },
                         protocol,
                         port,
+                        named_ports: match direction {
+                            Direction::Ingress => own_ports.as_ref(),
+                            Direction::Egress => peer.named_ports.as_ref(),
+                        },
                     };
                     let expected = evaluate(policies.policies(), &query);
                     asked.count(&expected);
@@ -154,6 +181,7 @@ fn peers(world: &World) -> Vec<Known> {
         address: None,
         identity,
         class: 0,
+        named_ports: world.named_ports().get(&identity).cloned(),
     });
     let outside = WORLD_ADDRESSES.map(|address| {
         let address = address.parse().unwrap();
@@ -162,6 +190,7 @@ fn peers(world: &World) -> Vec<Known> {
             address: Some(address),
             identity: 2,
             class: cidr::class_of(world.classes(), address),
+            named_ports: None,
         }
     });
     inside.chain(outside).collect()
@@ -232,26 +261,32 @@ enum Side {
     Class,
 }
 
-/// An entry names all matching rules that match the peer by the same side as the entry does.
+/// An entry names only rules that match, and all that match the peer by the same side as the entry
+/// does. Rules about anyone may stand among them, for peers with a port of the right name.
 fn names_the_rules(
     policies: &PolicySet,
     named: &[RuleRef],
     wanted: &[RuleRef],
     match_type: MatchType,
 ) -> bool {
-    let by = |side: Side| -> Vec<&RuleRef> {
-        wanted
-            .iter()
-            .filter(|rule| side_of(policies, rule) == side)
-            .collect()
-    };
     let sides: &[Side] = match match_type {
         MatchType::L4Only | MatchType::All | MatchType::ProtoOnly => &[Side::Any],
         MatchType::L3Only | MatchType::L3L4 | MatchType::L3Proto => &[Side::Identity, Side::Class],
         MatchType::None => &[],
     };
-    let named: Vec<&RuleRef> = named.iter().collect();
-    !named.is_empty() && sides.iter().any(|side| by(*side) == named)
+    let complete = |side: Side| {
+        let of_side = |rule: &&RuleRef| side_of(policies, rule) == side;
+        wanted
+            .iter()
+            .filter(of_side)
+            .all(|rule| named.contains(rule))
+            && named
+                .iter()
+                .all(|rule| [side, Side::Any].contains(&side_of(policies, rule)))
+    };
+    !named.is_empty()
+        && named.iter().all(|rule| wanted.contains(rule))
+        && sides.iter().any(|&side| complete(side))
 }
 
 fn side_of(policies: &PolicySet, rule: &RuleRef) -> Side {

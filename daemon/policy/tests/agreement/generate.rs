@@ -32,7 +32,7 @@ enum Peers {
 #[derive(Clone, Debug)]
 enum Destinations {
     Absent,
-    Ports(Vec<(u16, Option<u16>, &'static str)>),
+    Ports(Vec<(String, Option<u16>, &'static str)>),
     Icmp(Vec<(&'static str, u8)>),
 }
 
@@ -151,11 +151,12 @@ fn peers() -> BoxedStrategy<Peers> {
 }
 
 fn destinations() -> BoxedStrategy<Destinations> {
-    let port = (
-        select(&PORTS[..]),
-        rarely(select(&PORTS[..])),
-        select(&["TCP", "UDP", "SCTP", "ANY"][..]),
-    );
+    let protocol = || select(&["TCP", "UDP", "SCTP", "ANY"][..]);
+    let number = (select(&PORTS[..]), rarely(select(&PORTS[..])), protocol())
+        .prop_map(|(port, end, protocol)| (port.to_string(), end, protocol));
+    let name = (select(&["web", "dns", "WEB", "nobody"][..]), protocol())
+        .prop_map(|(name, protocol)| (name.to_owned(), None, protocol));
+    let port = prop_oneof![5 => number, 2 => name];
     let icmp = (select(&["IPv4", "IPv6"][..]), select(&ICMP_TYPES[..]));
     prop_oneof![
         3 => Just(Destinations::Absent),
@@ -228,7 +229,7 @@ fn fields(rule: &Rule) -> String {
     match &rule.destinations {
         Destinations::Absent => {}
         Destinations::Ports(ports) => {
-            let port = |(port, end, protocol): &(u16, Option<u16>, &str)| {
+            let port = |(port, end, protocol): &(String, Option<u16>, &str)| {
                 let end = end
                     .map(|end| format!(", endPort: {end}"))
                     .unwrap_or_default();
