@@ -43,13 +43,13 @@ impl Family {
 
     /// Adds a series.
     pub fn push(&mut self, labels: &[(&str, &str)], value: f64) {
+        let mut pairs: Vec<LabelPair> = labels
+            .iter()
+            .map(|(name, value)| pair(name, value))
+            .collect();
+        pairs.sort_by(|one, other| one.name().cmp(other.name()));
         let mut row = Metric::default();
-        row.set_label(
-            labels
-                .iter()
-                .map(|(name, value)| pair(name, value))
-                .collect(),
-        );
+        row.set_label(pairs);
         if self.kind == MetricType::COUNTER {
             let mut counter = Counter::default();
             counter.set_value(value);

@@ -9,6 +9,9 @@ pub mod health;
 pub mod hubble;
 pub mod process;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -1,1 +1,580 @@
-//! The services through the real client.
+//! The services through the real client, over a unix socket.
+
+use std::path::Path;
+use std::time::Duration;
+
+use flowd_abi::Event;
+use flowd_proto::flow::{Flow, FlowFilter, LostEventSource, Verdict};
+use flowd_proto::flowd::v1::flowd_client::FlowdClient;
+use flowd_proto::flowd::v1::{ExplainRequest, StatusRequest};
+use flowd_proto::observer::get_flows_response::ResponseTypes;
+use flowd_proto::observer::observer_client::ObserverClient;
+use flowd_proto::observer::{
+    GetFlowsRequest, GetFlowsResponse, GetNamespacesRequest, GetNodesRequest, ServerStatusRequest,
+};
+use flowd_proto::peer::NotifyRequest;
+use flowd_proto::peer::peer_client::PeerClient;
+use flowd_proto::{FieldMask, Timestamp};
+use hyper_util::rt::TokioIo;
+use tokio::net::UnixStream;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tonic::transport::{Channel, Endpoint, Uri};
+use tonic::{Code, Streaming};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
+
+use super::*;
+use crate::flow::testing::{OFFSET, World, dropped, open};
+use crate::serve::listen;
+use crate::serve::status::{EndpointState, EndpointStatus, Mode, Status};
+
+/// Long enough for any machine; no test waits for it in vain.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+struct Served {
+    world: World,
+    channel: Channel,
+    server: JoinHandle<Result<(), ServeError>>,
+    _directory: tempfile::TempDir,
+}
+
+impl Served {
+    async fn new(capacity: usize, options: Options) -> Self {
+        let world = World::new(capacity);
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("flowd.sock");
+        let (listener, file) = listen::unix(&path).unwrap();
+        let routes = routes(&world.sources, &options).await.unwrap();
+        let sources = world.sources.clone();
+        let server = tokio::spawn(async move {
+            let _file = file;
+            serve_unix(listener, routes, &sources).await
+        });
+        Self {
+            world,
+            channel: connect(&path).await,
+            server,
+            _directory: directory,
+        }
+    }
+
+    /// A server with ten TCP openings a second apart, every third one dropped.
+    async fn with_ten() -> Self {
+        let mut served = Self::new(1_000, Options::default()).await;
+        for number in 0..10 {
+            served.world.tell(&[numbered(number)]);
+        }
+        served
+    }
+
+    fn observer(&self) -> ObserverClient<Channel> {
+        ObserverClient::new(self.channel.clone())
+    }
+
+    async fn flows(&self, request: GetFlowsRequest) -> Vec<u32> {
+        let stream = self.observer().get_flows(request).await.unwrap();
+        let mut stream = stream.into_inner();
+        let mut ports = Vec::new();
+        while let Some(response) = next(&mut stream).await {
+            ports.push(port(&flow_of(response)));
+        }
+        ports
+    }
+
+    async fn refused(&self, request: GetFlowsRequest) -> tonic::Status {
+        self.observer().get_flows(request).await.unwrap_err()
+    }
+}
+
+async fn connect(path: &Path) -> Channel {
+    let path = path.to_owned();
+    Endpoint::from_static("http://flowd")
+        .connect_with_connector(tower::service_fn(move |_: Uri| {
+            let path = path.clone();
+            async move { UnixStream::connect(path).await.map(TokioIo::new) }
+        }))
+        .await
+        .unwrap()
+}
+
+/// The opening of connection `number`, at second `number`; its local port is its number.
+fn numbered(number: u16) -> Event {
+    let event = if number % 3 == 0 { dropped() } else { open() };
+    Event {
+        time: u64::from(number) * 1_000_000_000,
+        local_port: number,
+        remote_port: number,
+        ..event
+    }
+}
+
+fn at(second: i64) -> Option<Timestamp> {
+    Some(Timestamp {
+        seconds: OFFSET / 1_000_000_000 + second,
+        nanos: 0,
+    })
+}
+
+async fn next(stream: &mut Streaming<GetFlowsResponse>) -> Option<GetFlowsResponse> {
+    timeout(PATIENCE, stream.message()).await.unwrap().unwrap()
+}
+
+fn flow_of(response: GetFlowsResponse) -> Flow {
+    match response.response_types {
+        Some(ResponseTypes::Flow(flow)) => flow,
+        other => panic!("no flow: {other:?}"),
+    }
+}
+
+fn port(flow: &Flow) -> u32 {
+    use flowd_proto::flow::layer4::Protocol;
+    match flow.l4.as_ref().and_then(|l4| l4.protocol.as_ref()) {
+        Some(Protocol::Tcp(tcp)) => tcp.source_port,
+        Some(Protocol::Udp(udp)) => udp.source_port,
+        other => panic!("no port: {other:?}"),
+    }
+}
+
+fn drops() -> FlowFilter {
+    FlowFilter {
+        verdict: vec![Verdict::Dropped as i32],
+        ..FlowFilter::default()
+    }
+}
+
+#[tokio::test]
+async fn past_flows_are_chosen_as_asked() {
+    let served = Served::with_ten().await;
+    let ask = GetFlowsRequest::default;
+    for (request, expected) in [
+        (ask(), (0..10).collect::<Vec<u32>>()),
+        (GetFlowsRequest { number: 3, ..ask() }, vec![7, 8, 9]),
+        (
+            GetFlowsRequest {
+                number: u64::MAX,
+                ..ask()
+            },
+            (0..10).collect(),
+        ),
+        (
+            GetFlowsRequest {
+                number: 3,
+                first: true,
+                ..ask()
+            },
+            vec![0, 1, 2],
+        ),
+        (
+            GetFlowsRequest {
+                since: at(7),
+                ..ask()
+            },
+            vec![7, 8, 9],
+        ),
+        (
+            GetFlowsRequest {
+                until: at(2),
+                ..ask()
+            },
+            vec![0, 1, 2],
+        ),
+        (
+            GetFlowsRequest {
+                since: at(2),
+                until: at(4),
+                ..ask()
+            },
+            vec![2, 3, 4],
+        ),
+        (
+            GetFlowsRequest {
+                since: at(2),
+                number: 2,
+                ..ask()
+            },
+            vec![2, 3],
+        ),
+        (
+            GetFlowsRequest {
+                since: at(2),
+                first: true,
+                number: 1,
+                ..ask()
+            },
+            vec![2],
+        ),
+        (
+            GetFlowsRequest {
+                whitelist: vec![drops()],
+                ..ask()
+            },
+            vec![0, 3, 6, 9],
+        ),
+        (
+            GetFlowsRequest {
+                whitelist: vec![drops()],
+                number: 2,
+                ..ask()
+            },
+            vec![6, 9],
+        ),
+        (
+            GetFlowsRequest {
+                blacklist: vec![drops()],
+                number: 2,
+                ..ask()
+            },
+            vec![7, 8],
+        ),
+        (
+            GetFlowsRequest {
+                whitelist: vec![drops()],
+                number: 2,
+                first: true,
+                ..ask()
+            },
+            vec![0, 3],
+        ),
+        (
+            GetFlowsRequest {
+                since: at(100),
+                ..ask()
+            },
+            vec![],
+        ),
+    ] {
+        assert_eq!(served.flows(request.clone()).await, expected, "{request:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_follower_gets_the_newest_flow_at_once() {
+    let mut served = Served::with_ten().await;
+    let follow = |number| GetFlowsRequest {
+        follow: true,
+        number,
+        ..GetFlowsRequest::default()
+    };
+    let mut from_now = served
+        .observer()
+        .get_flows(follow(0))
+        .await
+        .unwrap()
+        .into_inner();
+    let mut from_two = served
+        .observer()
+        .get_flows(follow(2))
+        .await
+        .unwrap()
+        .into_inner();
+    for expected in [8, 9] {
+        assert_eq!(port(&flow_of(next(&mut from_two).await.unwrap())), expected);
+    }
+    for number in 10..13 {
+        served.world.tell(&[numbered(number)]);
+        for stream in [&mut from_now, &mut from_two] {
+            let flow = flow_of(next(stream).await.unwrap());
+            assert_eq!(port(&flow), u32::from(number));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_follower_ends_after_until_and_with_the_server() {
+    let mut served = Served::with_ten().await;
+    let request = GetFlowsRequest {
+        follow: true,
+        since: at(8),
+        until: at(10),
+        ..GetFlowsRequest::default()
+    };
+    let mut ending = served
+        .observer()
+        .get_flows(request.clone())
+        .await
+        .unwrap()
+        .into_inner();
+    served
+        .world
+        .tell(&[numbered(10), numbered(11), numbered(12)]);
+    for expected in [8, 9, 10] {
+        assert_eq!(port(&flow_of(next(&mut ending).await.unwrap())), expected);
+    }
+    assert_eq!(next(&mut ending).await, None);
+    let endless = GetFlowsRequest {
+        follow: true,
+        ..GetFlowsRequest::default()
+    };
+    let mut endless = served
+        .observer()
+        .get_flows(endless)
+        .await
+        .unwrap()
+        .into_inner();
+    served.world.stopper.stop();
+    assert_eq!(next(&mut endless).await, None);
+    drop((endless, ending));
+    let server = timeout(PATIENCE, served.server).await.unwrap().unwrap();
+    assert!(server.is_ok());
+}
+
+#[tokio::test]
+async fn a_reader_is_told_its_exact_gap() {
+    let mut served = Served::new(8, Options::default()).await;
+    for number in 0..4 {
+        served.world.tell(&[numbered(number)]);
+    }
+    let follow = GetFlowsRequest {
+        follow: true,
+        number: 4,
+        ..GetFlowsRequest::default()
+    };
+    let mut stream = served
+        .observer()
+        .get_flows(follow)
+        .await
+        .unwrap()
+        .into_inner();
+    for expected in 0..4 {
+        assert_eq!(port(&flow_of(next(&mut stream).await.unwrap())), expected);
+    }
+    // One batch larger than all the log holds, while the reader is not polled.
+    for first in [4, 12, 20] {
+        let batch: Vec<Event> = (first..first + 8).map(numbered).collect();
+        served.world.tell(&batch);
+    }
+    let (mut lost, mut ports) = (0, Vec::new());
+    while ports.last() != Some(&27) {
+        match next(&mut stream).await.unwrap().response_types {
+            Some(ResponseTypes::LostEvents(event)) => {
+                assert_eq!(event.source(), LostEventSource::HubbleRingBuffer);
+                lost += event.num_events_lost;
+            }
+            Some(ResponseTypes::Flow(flow)) => ports.push(port(&flow)),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(lost + ports.len() as u64, 24);
+    assert!(lost > 0);
+    assert_eq!(served.world.sources.flows.reader_gap_flows(), lost);
+}
+
+#[tokio::test]
+async fn a_mask_hides_what_it_does_not_name() {
+    let served = Served::with_ten().await;
+    let request = GetFlowsRequest {
+        number: 1,
+        field_mask: Some(FieldMask {
+            paths: vec!["verdict".into(), "source.identity".into()],
+        }),
+        ..GetFlowsRequest::default()
+    };
+    let mut stream = served
+        .observer()
+        .get_flows(request)
+        .await
+        .unwrap()
+        .into_inner();
+    let response = next(&mut stream).await.unwrap();
+    assert_eq!((response.time, response.node_name.as_str()), (None, ""));
+    let flow = flow_of(response);
+    assert_eq!(flow.verdict(), Verdict::Dropped);
+    let source = flow.source.unwrap();
+    assert_eq!((source.identity, source.labels), (2, vec![]));
+    assert_eq!(
+        (flow.l4, flow.uuid.as_str(), flow.destination),
+        (None, "", None)
+    );
+}
+
+#[tokio::test]
+async fn what_cannot_be_is_refused_with_its_name() {
+    let served = Served::with_ten().await;
+    let ask = GetFlowsRequest::default;
+    let mask = |path: &str| GetFlowsRequest {
+        field_mask: Some(FieldMask {
+            paths: vec![path.to_owned()],
+        }),
+        ..ask()
+    };
+    let address = FlowFilter {
+        source_ip: vec!["10.0.0".into()],
+        ..FlowFilter::default()
+    };
+    for (request, part) in [
+        (
+            GetFlowsRequest {
+                first: true,
+                follow: true,
+                ..ask()
+            },
+            "first cannot be",
+        ),
+        (mask("source.pod"), "source.pod"),
+        (mask("nonsense"), "invalid fieldmask"),
+        (
+            GetFlowsRequest {
+                whitelist: vec![address.clone()],
+                ..ask()
+            },
+            "10.0.0",
+        ),
+        (
+            GetFlowsRequest {
+                blacklist: vec![address],
+                ..ask()
+            },
+            "10.0.0",
+        ),
+        (
+            GetFlowsRequest {
+                since: Some(Timestamp {
+                    seconds: 0,
+                    nanos: -1,
+                }),
+                ..ask()
+            },
+            "since",
+        ),
+    ] {
+        let status = served.refused(request).await;
+        assert_eq!(status.code(), Code::InvalidArgument);
+        assert!(status.message().contains(part), "{status}");
+    }
+    let huge = FlowFilter {
+        source_label: vec!["a".repeat(10 << 20)],
+        ..FlowFilter::default()
+    };
+    let status = served
+        .refused(GetFlowsRequest {
+            whitelist: vec![huge],
+            ..ask()
+        })
+        .await;
+    assert_eq!(status.code(), Code::OutOfRange, "{status}");
+    assert_eq!(served.flows(ask()).await.len(), 10);
+}
+
+#[tokio::test]
+async fn streams_are_bounded_and_given_back() {
+    let options = Options {
+        max_streams: 1,
+        ..Options::default()
+    };
+    let served = Served::new(10, options).await;
+    let follow = || GetFlowsRequest {
+        follow: true,
+        ..GetFlowsRequest::default()
+    };
+    let first = served.observer().get_flows(follow()).await.unwrap();
+    let status = served.refused(follow()).await;
+    assert_eq!(status.code(), Code::ResourceExhausted);
+    assert!(status.message().contains("1 streams"), "{status}");
+    drop(first);
+    let again = async {
+        while served.observer().get_flows(follow()).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(PATIENCE, again).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_server_tells_of_itself() {
+    let served = Served::with_ten().await;
+    let mut observer = served.observer();
+    let status = observer
+        .server_status(ServerStatusRequest {})
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(
+        (status.num_flows, status.max_flows, status.seen_flows),
+        (10, 1_000, 10)
+    );
+    let nodes = observer
+        .get_nodes(GetNodesRequest {})
+        .await
+        .unwrap()
+        .into_inner()
+        .nodes;
+    assert_eq!(nodes[0].name, "node-a");
+    assert_eq!(
+        nodes[0].state(),
+        flowd_proto::relay::NodeState::NodeConnected
+    );
+    let namespaces = observer
+        .get_namespaces(GetNamespacesRequest {})
+        .await
+        .unwrap();
+    let namespaces = namespaces.into_inner().namespaces;
+    assert_eq!(namespaces.len(), 1);
+    assert_eq!(namespaces[0].namespace, "shop");
+    for service in ["", HEALTH_SERVICE] {
+        let request = HealthCheckRequest {
+            service: service.to_owned(),
+        };
+        let health = HealthClient::new(served.channel.clone())
+            .check(request)
+            .await
+            .unwrap();
+        assert_eq!(health.into_inner().status, 1, "{service:?}");
+    }
+    let mut peers = PeerClient::new(served.channel.clone());
+    let mut peers = peers.notify(NotifyRequest {}).await.unwrap().into_inner();
+    let peer = timeout(PATIENCE, peers.message())
+        .await
+        .unwrap()
+        .unwrap()
+        .unwrap();
+    assert_eq!((peer.name.as_str(), peer.r#type), ("node-a", 1));
+}
+
+#[tokio::test]
+async fn status_and_reasons_are_served() {
+    let served = Served::with_ten().await;
+    served.world.sources.status.store(Status {
+        endpoints: vec![EndpointStatus {
+            id: 7,
+            namespace: "shop".into(),
+            name: "frontend".into(),
+            identity: 5000,
+            interface: "veth-front".into(),
+            ifindex: 12,
+            state: EndpointState::Failed("no such device".into()),
+            mode: Mode::Enforce,
+            desired_generation: 2,
+            enforced_generation: 1,
+            ingress_enforced: true,
+            egress_enforced: false,
+            policies: vec![],
+            addresses: vec![],
+        }],
+        ..Status::default()
+    });
+    let mut client = FlowdClient::new(served.channel.clone());
+    let status = client.status(StatusRequest {}).await.unwrap().into_inner();
+    assert!(!status.healthy);
+    assert_eq!(status.problems.len(), 1);
+    assert_eq!(status.endpoints[0].detail, "no such device");
+    assert_eq!(status.ledger.unwrap().log_next_seq, 10);
+    let explain = |reason: &str| ExplainRequest {
+        reason: reason.to_owned(),
+    };
+    let all = client
+        .explain(explain(""))
+        .await
+        .unwrap()
+        .into_inner()
+        .reasons;
+    assert_eq!(all.len(), 14);
+    let one = client
+        .explain(explain("POLICY_DENY"))
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(one.reasons[0].reason, "rule_denied");
+    let status = client.explain(explain("weather")).await.unwrap_err();
+    assert_eq!(status.code(), Code::NotFound);
+}
