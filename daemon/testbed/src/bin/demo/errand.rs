@@ -17,7 +17,8 @@ use crate::stop::Stop;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// A try that ought to fail is given up after this; packets inside one machine take microseconds.
 const IMPATIENCE: Duration = Duration::from_millis(400);
-const BETWEEN: Duration = Duration::from_millis(250);
+/// Slow enough to read along.
+const BETWEEN: Duration = Duration::from_millis(750);
 /// DNS questions and answers are between these sizes.
 const SMALLEST: usize = 60;
 const LARGEST: usize = 512;

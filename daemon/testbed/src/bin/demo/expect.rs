@@ -59,10 +59,12 @@ fn explained(flows: &[&Flow], expected: Expected) -> bool {
         Expected::Allowed(policies) => policies
             .iter()
             .all(|policy| any("FORWARDED", &|flow| holds(&flow.by, policy))),
-        Expected::DefaultDenied(policy) => {
-            any("DROPPED", &|flow| holds(&flow.default_denied_by, policy))
-        }
-        Expected::RuleDenied(policy) => any("DROPPED", &|flow| holds(&flow.by, policy)),
+        Expected::DefaultDenied(policy) => any("DROPPED", &|flow| {
+            flow.reason == "default_denied" && holds(&flow.default_denied_by, policy)
+        }),
+        Expected::RuleDenied(policy) => any("DROPPED", &|flow| {
+            flow.reason == "rule_denied" && holds(&flow.by, policy)
+        }),
     }
 }
 

@@ -77,9 +77,8 @@ pub(crate) fn errands() -> Vec<Errand> {
             Frontend,
             Backend,
             Http(BACKEND_PORT),
-            Allowed(&["frontend"]),
+            Allowed(&["frontend", "backend"]),
         ),
-        (Frontend, Backend, Http(BACKEND_PORT), Allowed(&["backend"])),
         (
             Backend,
             Database,

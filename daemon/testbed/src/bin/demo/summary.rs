@@ -10,12 +10,13 @@ use flowd_testbed::{Flowd, Metrics};
 use crate::errand::Done;
 use crate::expect;
 use crate::flows::{self, Flow};
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Row};
 use crate::shop::Shop;
 
-/// The last verdicts are on their way for a moment after the last packet.
-const SETTLE_WITHIN: Duration = Duration::from_secs(10);
-const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// The last verdicts are on their way for a moment after the last packet, and flowd reads its counters
+/// once a second: two readings must agree.
+const SETTLE_WITHIN: Duration = Duration::from_secs(15);
+const LOOK_EVERY: Duration = Duration::from_millis(1500);
 
 /// What flowd says at the end; absent is what could not be read.
 #[derive(Debug, Default)]
@@ -25,20 +26,29 @@ pub(crate) struct Evidence {
     surprises: Vec<String>,
 }
 
+impl Evidence {
+    fn rows(&self) -> &[Row] {
+        self.books.as_ref().map_or(&[], |books| &books.ledger.rows)
+    }
+}
+
 #[derive(Debug)]
 struct Books {
     metrics: Metrics,
     ledger: Ledger,
 }
 
-/// Reads until flows and ledger are as expected, or have had time enough to be.
+/// Reads until flows and ledger stand still and are as expected, or have had time enough to.
 pub(crate) fn gather(flowd: &Flowd, shop: &Shop, results: &[Done], edited: bool) -> Evidence {
     let deadline = Instant::now() + SETTLE_WITHIN;
+    let mut before = Evidence::default();
     loop {
         let evidence = look(flowd, shop, results, edited);
-        if evidence.surprises.is_empty() || Instant::now() >= deadline {
+        let settled = evidence.rows() == before.rows() && evidence.surprises.is_empty();
+        if settled || Instant::now() >= deadline {
             return evidence;
         }
+        before = evidence;
         thread::sleep(LOOK_EVERY);
     }
 }
@@ -135,7 +145,7 @@ fn print_tries(results: &[Done]) {
 fn print_flows(flows: &[Flow]) {
     let mut counts = BTreeMap::new();
     for flow in flows {
-        let policies = if flow.by.is_empty() {
+        let policies = if flow.by.is_empty() || !flow.default_denied_by.is_empty() {
             flow.default_denied_by
                 .iter()
                 .map(|name| format!("default deny: {name}"))

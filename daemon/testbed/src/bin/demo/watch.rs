@@ -7,6 +7,9 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use flowd_testbed::{Flowd, binary};
 
+/// One line for each verdict; the packets that follow it are left to those who ask for them.
+const FOLLOW: [&str; 4] = ["observe", "-f", "--type=policy-verdict", "--type=drop"];
+
 /// `flowctl`, following flows on our screen until dropped.
 #[derive(Debug)]
 pub(crate) struct Watch(Option<Child>);
@@ -19,7 +22,7 @@ impl Watch {
             println!("(No flowctl beside the demo: verdicts are not shown here.)");
             return Ok(Self(None));
         };
-        let follower = follow.args(["observe", "-f"]).stdin(Stdio::null()).spawn();
+        let follower = follow.args(FOLLOW).stdin(Stdio::null()).spawn();
         Ok(Self(Some(follower.context("cannot start flowctl")?)))
     }
 }
