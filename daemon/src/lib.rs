@@ -1,9 +1,19 @@
 //! flowd, the flow service that enforces: everything the daemon is made of, in the order a verdict
 //! meets it.
 
+pub mod app;
+pub mod capabilities;
+pub mod config;
+pub mod detach;
+pub mod doctor;
+pub mod endpoints;
 pub mod enrich;
 pub mod flow;
+pub mod guard;
 pub mod kernel;
+pub mod logging;
 pub mod metrics;
 pub mod observe;
+pub mod resolve;
 pub mod serve;
+pub mod sources;

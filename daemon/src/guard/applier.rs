@@ -93,12 +93,9 @@ impl Applier {
         })
     }
 
-    /// Numbers of the devices with an entry, and the highest policy id and generation in use.
-    pub fn inherited(&self) -> (usize, u32, u32) {
-        let values = self.endpoints.values().map(|(value, _)| value);
-        let generation = values.map(|value| value.generation).max().unwrap_or(0);
-        let policy = self.policies.keys().next_back().copied().unwrap_or(0);
-        (self.endpoints.len(), policy, generation)
+    /// How many workloads an earlier daemon left guarded.
+    pub fn inherited(&self) -> usize {
+        self.endpoints.len()
     }
 
     /// Writes a plan. Workloads that could not be attached are named with the reason; a table that

@@ -68,7 +68,7 @@ pub fn find(specs: &[EndpointSpec], host: &[Link]) -> (Vec<Guarded>, Vec<Failure
 }
 
 /// Addresses of the host itself.
-pub fn host_addresses(host: &[Link]) -> Vec<IpAddr> {
+pub(super) fn host_addresses(host: &[Link]) -> Vec<IpAddr> {
     host.iter()
         .flat_map(|link| link.addresses.iter().copied())
         .collect()

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// Everything the flows of this plan, and of those before it, may name.
-pub fn directory(node_name: &str, resolver: &Resolver, host: &[Link]) -> Directory {
+pub(super) fn directory(node_name: &str, resolver: &Resolver, host: &[Link]) -> Directory {
     let (numbers, plan) = (resolver.numbers(), resolver.plan());
     let mut directory = Directory {
         node_name: node_name.to_owned(),

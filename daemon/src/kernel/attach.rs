@@ -8,7 +8,7 @@ use std::{fs, io, mem, path::PathBuf};
 
 use aya::{
     programs::{
-        LinkOrder, ProgramError, TcAttachType,
+        LinkOrder, ProgramError, SchedClassifier, TcAttachType,
         links::{FdLink, LinkError, PinnedLink},
         tc::{self, NlOptions, SchedClassifierLink, TcAttachOptions, TcError, TcHandle},
     },
@@ -69,7 +69,29 @@ pub enum AttachError {
 
 /// Whether the running kernel has TCX links.
 pub fn has_tcx() -> bool {
-    KernelVersion::current().is_ok_and(|version| version >= KernelVersion::new(6, 6, 0))
+    kernel_is_at_least(6, 6)
+}
+
+/// Whether the running kernel is of this version or a later one.
+pub fn kernel_is_at_least(major: u8, minor: u8) -> bool {
+    KernelVersion::current().is_ok_and(|version| version >= KernelVersion::new(major, minor, 0))
+}
+
+/// The programs on a device's TCX hooks, ours and others', in the order they run; nothing where the
+/// kernel does not tell.
+pub fn programs_on(device: &str) -> Vec<(&'static str, String)> {
+    [
+        (TcAttachType::Ingress, "ingress"),
+        (TcAttachType::Egress, "egress"),
+    ]
+    .into_iter()
+    .flat_map(|(side, name)| {
+        let (_, programs) = SchedClassifier::query_tcx(device, side).unwrap_or_default();
+        programs
+            .into_iter()
+            .map(move |program| (name, program.name_as_str().unwrap_or("?").to_owned()))
+    })
+    .collect()
 }
 
 /// The attached programs of one namespace's devices.

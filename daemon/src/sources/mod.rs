@@ -3,5 +3,5 @@
 mod directory;
 mod watch;
 
-pub use directory::Source;
+pub use directory::{Parse, Source};
 pub use watch::Watch;

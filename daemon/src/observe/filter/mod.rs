@@ -123,8 +123,11 @@ impl Build<'_> {
     }
 }
 
+/// Compiles one field.
+type Field = fn(&mut Build<'_>) -> Result<(), FilterError>;
+
 /// Every field's compiler, cheapest tests first.
-const FIELDS: [fn(&mut Build<'_>) -> Result<(), FilterError>; 22] = [
+const FIELDS: [Field; 22] = [
     verdict::compile,
     event_type::compile,
     direction::compile,

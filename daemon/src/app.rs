@@ -1,0 +1,381 @@
+//! Builds the parts, starts them, and stops them in the reverse order.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    path::Path,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    thread::{self, JoinHandle},
+};
+
+use anyhow::Context as _;
+use tokio::net::{TcpListener, UnixListener};
+
+use crate::{
+    config::Config,
+    endpoints,
+    enrich::{Directory, DirectoryHandle},
+    flow::{self, Pipeline},
+    guard::{Applier, Board, Control, Ledger, Parts, Reader, realtime},
+    kernel::{
+        Attachments, Kernel,
+        bpffs::{Lock, Pins},
+        counters::Counters,
+        namespace::Namespace,
+        rings::Rings,
+        sweep::Sweep,
+        tables::Tables,
+    },
+    metrics::{FlowMetrics, Metrics},
+    observe::uuid::Boot,
+    resolve::{Numbers, Resolver},
+    serve::{self, Sources, grpc, listen, stop},
+    sources::{Source, Watch},
+};
+
+/// A running daemon.
+pub struct App {
+    config: Config,
+    sources: Sources,
+    metrics: Metrics,
+    stopper: stop::Stopper,
+    stopping: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<()>>,
+    wake: mpsc::Sender<()>,
+    _watch: Option<Watch>,
+    _lock: Lock,
+}
+
+impl App {
+    /// Loads or adopts the kernel side, enforces what the files say, and starts the threads. No
+    /// server runs yet.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel side cannot be set up or the state cannot be read.
+    pub fn start(config: Config) -> anyhow::Result<Self> {
+        let pins = Pins::open(&config.bpffs)?;
+        let lock = Lock::take(&config.bpffs)?;
+        fs::create_dir_all(&config.state)
+            .with_context(|| format!("state directory {}", config.state.display()))?;
+        let started = i64::try_from(realtime()).unwrap_or_default();
+        let board = Board::new(started);
+        let (writer, log) = flow::log::new(config.flow_log_capacity);
+        let flows = Arc::new(FlowMetrics::default());
+        let directory = DirectoryHandle::new(Directory {
+            node_name: config.node_name.clone(),
+            ..Directory::default()
+        });
+        let (stopper, stop) = stop::stop();
+        let sources = Sources {
+            log: log.clone(),
+            directory: directory.clone(),
+            status: board.handle(),
+            flows: Arc::clone(&flows),
+            boot: Boot::random(),
+            stop,
+        };
+        let stopping = Arc::new(AtomicBool::new(false));
+        let (wake, woken) = mpsc::channel();
+        let mut side = KernelSide::load(&config, pins)?;
+        let reader = Reader::new(
+            side.rings.take().context("the rings are taken once")?,
+            Pipeline::new(writer, Arc::clone(&flows)),
+            directory.clone(),
+        );
+        let ledger = Ledger::new(
+            Arc::clone(&side.kernel),
+            Arc::clone(&side.sweep),
+            side.counters
+                .take()
+                .context("the counters are taken once")?,
+            board.clone(),
+        );
+        let mut control = side.control(&config, directory, board.clone())?;
+        control.turn();
+        let threads = vec![
+            spawn("reader", &stopping, move |stop| reader.run(&stop))?,
+            spawn("ledger", &stopping, move |stop| ledger.run(&stop))?,
+            spawn("control", &stopping, move |stop| control.run(&woken, &stop))?,
+        ];
+        let watch = watch(&config, wake.clone());
+        let metrics = Metrics::new(flows, log, board.handle())?;
+        Ok(Self {
+            config,
+            sources,
+            metrics,
+            stopper,
+            stopping,
+            threads,
+            wake,
+            _watch: watch,
+            _lock: lock,
+        })
+    }
+
+    /// Serves until a signal asks to stop, then ends the streams, the servers and the threads.
+    /// Enforcement stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// When an address cannot be listened on.
+    pub async fn serve(self) -> anyhow::Result<()> {
+        let doors = Doors::open(&self.config).await?;
+        let token = token(&self.config.state)?;
+        doors.announce(&self.config.state)?;
+        let options = grpc::Options {
+            address: self.config.socket.display().to_string(),
+            ..grpc::Options::default()
+        };
+        let routes = grpc::routes(&self.sources, &options).await?;
+        let sources = &self.sources;
+        let unix = grpc::serve_unix(doors.unix, routes.clone(), sources);
+        let tcp = async {
+            match doors.tcp {
+                Some(listener) => grpc::serve_tcp(listener, routes, sources).await,
+                None => Ok(()),
+            }
+        };
+        let web = serve::web::serve(doors.web, sources.clone(), &token);
+        let metrics = serve::metrics::serve(
+            doors.metrics,
+            self.metrics.clone(),
+            sources.status.clone(),
+            sources.stop.clone(),
+        );
+        let stopper = &self.stopper;
+        let signal = async {
+            let name = signal().await;
+            tracing::info!(signal = name, "stopping; enforcement stays");
+            stopper.stop();
+        };
+        let (_, unix, tcp, web, metrics) = tokio::join!(signal, unix, tcp, web, metrics);
+        unix?;
+        tcp?;
+        web?;
+        metrics?;
+        drop(doors.file);
+        self.stop_threads();
+        Ok(())
+    }
+
+    fn stop_threads(self) {
+        self.stopping.store(true, Ordering::Relaxed);
+        // The control loop may be gone already, which is what is asked for.
+        let _ = self.wake.send(());
+        for thread in self.threads {
+            thread.thread().unpark();
+            if thread.join().is_err() {
+                tracing::error!("a thread had panicked");
+            }
+        }
+    }
+}
+
+/// What was taken out of the loaded object.
+struct KernelSide {
+    kernel: Arc<Mutex<Kernel>>,
+    sweep: Arc<Mutex<Sweep>>,
+    tables: Option<Tables>,
+    rings: Option<Rings>,
+    counters: Option<Counters>,
+    pins: Pins,
+}
+
+impl KernelSide {
+    fn load(config: &Config, pins: Pins) -> anyhow::Result<Self> {
+        let adopted = pins.map("CONNECTIONS").exists();
+        let mut kernel = Kernel::load(&config.sizes, &config.timeouts, Some(&pins))?;
+        let tables = Tables::take(&mut kernel)?;
+        let rings = Rings::take(&mut kernel)?;
+        let counters = Counters::take(&mut kernel)?;
+        let sweep = Sweep::take(&mut kernel, config.timeouts, config.update_interval)?;
+        tracing::info!(adopted, "programs and tables loaded");
+        Ok(Self {
+            kernel: Arc::new(Mutex::new(kernel)),
+            sweep: Arc::new(Mutex::new(sweep)),
+            tables: Some(tables),
+            rings: Some(rings),
+            counters: Some(counters),
+            pins,
+        })
+    }
+
+    fn control(
+        &mut self,
+        config: &Config,
+        directory: DirectoryHandle,
+        board: Board,
+    ) -> anyhow::Result<Control> {
+        let namespace = config
+            .netns
+            .as_deref()
+            .map_or_else(Namespace::own, Namespace::at);
+        let tables = self.tables.take().context("the tables are taken once")?;
+        let attachments = Attachments::new(namespace.clone(), self.pins.clone(), config.attach);
+        let applier = Applier::adopt(
+            Arc::clone(&self.kernel),
+            Arc::clone(&self.sweep),
+            tables,
+            attachments,
+        )?;
+        let path = config.state.join("numbers.json");
+        let inherited = applier.inherited();
+        let numbers = Numbers::load(&path)
+            .with_context(|| {
+                format!(
+                    "{}; move it away to start with new numbers",
+                    path.display()
+                )
+            })?
+            .unwrap_or_else(|| fresh_numbers(inherited));
+        tracing::info!(endpoints = inherited, "workloads guarded by an earlier daemon");
+        let good = config.state.join("last-good");
+        Ok(Control::new(Parts {
+            endpoints: Source::new(
+                config.endpoints.clone(),
+                good.join("endpoints"),
+                endpoints::parse,
+            ),
+            policies: Source::new(
+                config.policies.clone(),
+                good.join("policies"),
+                flowd_policy::parse,
+            ),
+            namespace,
+            resolver: Resolver::new(numbers),
+            applier,
+            directory,
+            board,
+            numbers: path,
+            node_name: config.node_name.clone(),
+        }))
+    }
+}
+
+/// Numbers that no earlier daemon can have handed out whose state was lost but whose tables still
+/// guard workloads: they grow with time.
+fn fresh_numbers(inherited: usize) -> Numbers {
+    if inherited == 0 {
+        return Numbers::fresh(0);
+    }
+    let seconds = realtime() / 1_000_000_000;
+    Numbers::fresh(u32::try_from(seconds).unwrap_or(1))
+}
+
+/// Where the daemon listens.
+struct Doors {
+    unix: UnixListener,
+    file: listen::SocketFile,
+    tcp: Option<TcpListener>,
+    web: TcpListener,
+    metrics: TcpListener,
+}
+
+impl Doors {
+    async fn open(config: &Config) -> anyhow::Result<Self> {
+        if let Some(directory) = config.socket.parent() {
+            fs::create_dir_all(directory)
+                .with_context(|| format!("socket directory {}", directory.display()))?;
+        }
+        let (unix, file) = listen::unix(&config.socket)?;
+        let tcp = match config.listen {
+            Some(address) => Some(listen::loopback(address).await?),
+            None => None,
+        };
+        let metrics = TcpListener::bind(config.metrics)
+            .await
+            .with_context(|| format!("cannot listen on {} (--metrics)", config.metrics))?;
+        Ok(Self {
+            unix,
+            file,
+            tcp,
+            web: listen::loopback(config.web).await?,
+            metrics,
+        })
+    }
+
+    /// Writes the addresses, which may have been left to the system, where others find them.
+    fn announce(&self, state: &Path) -> anyhow::Result<()> {
+        let text =
+            |address: std::io::Result<SocketAddr>| address.map(|address| address.to_string());
+        let tcp = self
+            .tcp
+            .as_ref()
+            .map(|listener| text(listener.local_addr()))
+            .transpose()?;
+        let web = text(self.web.local_addr())?;
+        let metrics = text(self.metrics.local_addr())?;
+        let addresses = serde_json::json!({"grpc": tcp, "web": web, "metrics": metrics});
+        let path = state.join("addresses.json");
+        fs::write(&path, format!("{addresses}\n"))
+            .with_context(|| format!("cannot write {}", path.display()))?;
+        tracing::info!(
+            page = %format!("http://{web}/"),
+            token = %state.join("web-token").display(),
+            metrics = %format!("http://{metrics}/metrics"),
+            "serving"
+        );
+        Ok(())
+    }
+}
+
+/// The token that opens the page: made once, readable by the daemon's user only.
+fn token(state: &Path) -> anyhow::Result<String> {
+    use std::{io::Write as _, os::unix::fs::OpenOptionsExt as _};
+    let path = state.join("web-token");
+    if let Ok(token) = fs::read_to_string(&path)
+        && !token.trim().is_empty()
+    {
+        return Ok(token.trim().to_owned());
+    }
+    let token = uuid::Uuid::new_v4().simple().to_string();
+    fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&path)
+        .and_then(|mut file| file.write_all(token.as_bytes()))
+        .with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(token)
+}
+
+fn spawn(
+    name: &str,
+    stopping: &Arc<AtomicBool>,
+    run: impl FnOnce(Arc<AtomicBool>) + Send + 'static,
+) -> anyhow::Result<JoinHandle<()>> {
+    let stop = Arc::clone(stopping);
+    Ok(thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(move || run(stop))?)
+}
+
+fn watch(config: &Config, wake: mpsc::Sender<()>) -> Option<Watch> {
+    match Watch::start(&[&config.policies, &config.endpoints], wake) {
+        Ok(watch) => Some(watch),
+        Err(error) => {
+            tracing::warn!(%error, "directories cannot be watched; they are re-read every two seconds");
+            None
+        }
+    }
+}
+
+async fn signal() -> &'static str {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut term), Ok(mut int)) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) else {
+        return "no signal can be received";
+    };
+    tokio::select! {
+        _ = term.recv() => "SIGTERM",
+        _ = int.recv() => "SIGINT",
+    }
+}
