@@ -226,14 +226,12 @@ impl KernelSide {
         let path = config.state.join("numbers.json");
         let inherited = applier.inherited();
         let numbers = Numbers::load(&path)
-            .with_context(|| {
-                format!(
-                    "{}; move it away to start with new numbers",
-                    path.display()
-                )
-            })?
+            .with_context(|| format!("{}; move it away to start with new numbers", path.display()))?
             .unwrap_or_else(|| fresh_numbers(inherited));
-        tracing::info!(endpoints = inherited, "workloads guarded by an earlier daemon");
+        tracing::info!(
+            endpoints = inherited,
+            "workloads guarded by an earlier daemon"
+        );
         let good = config.state.join("last-good");
         Ok(Control::new(Parts {
             endpoints: Source::new(

@@ -44,10 +44,6 @@ pub fn missing() -> Vec<(Capability, &'static str)> {
 /// When one of [`VITAL`] is missing.
 pub fn keep_needed() -> anyhow::Result<()> {
     let missing = missing();
-        Capability::CAP_BPF,
-        Capability::CAP_NET_ADMIN,
-        Capability::CAP_PERFMON,
-    ];
     let lacking: Vec<String> = missing
         .iter()
         .filter(|(capability, _)| VITAL.contains(capability))

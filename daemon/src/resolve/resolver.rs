@@ -59,6 +59,9 @@ pub struct Resolver {
 /// Policy ids of one identity: ingress, egress; 0 for none.
 type PolicyIds = (u32, u32);
 
+/// The policy ids of every identity, and the policies behind them.
+type Compilation = (HashMap<u32, PolicyIds>, BTreeMap<u32, CompiledPolicy>);
+
 impl Resolver {
     /// A resolver that goes on with these numbers.
     pub fn new(numbers: Numbers) -> Self {
@@ -184,7 +187,7 @@ impl Resolver {
         &mut self,
         inputs: &Inputs,
         wanted: &BTreeMap<u32, Labels>,
-    ) -> Result<(HashMap<u32, PolicyIds>, BTreeMap<u32, CompiledPolicy>), CompileError> {
+    ) -> Result<Compilation, CompileError> {
         let before = self.ids_before();
         let (mut ids, mut policies) = (HashMap::new(), BTreeMap::new());
         for (identity, labels) in wanted {

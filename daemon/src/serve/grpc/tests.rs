@@ -100,7 +100,11 @@ async fn connect(path: &Path) -> Channel {
 
 /// The opening of connection `number`, at second `number`; its local port is its number.
 fn numbered(number: u16) -> Event {
-    let event = if number.is_multiple_of(3) { dropped() } else { open() };
+    let event = if number.is_multiple_of(3) {
+        dropped()
+    } else {
+        open()
+    };
     Event {
         time: u64::from(number) * 1_000_000_000,
         local_port: number,
