@@ -101,7 +101,7 @@ pub(crate) fn print(results: &[Done], evidence: &Evidence, edited: bool) -> bool
         print_ledger(&books.ledger);
     }
     if edited {
-        println!("\nThe policies were edited while the demo ran, so outcomes were not checked.");
+        println!("\nThe policies were not only the demo's own, so outcomes were not checked.");
     }
     if evidence.surprises.is_empty() {
         println!("\nNo surprises.");
