@@ -104,17 +104,19 @@ mod tests {
     use crate::args::{Cli, Command};
     use clap::Parser;
 
-    fn asked(line: &str) -> Result<GetFlowsRequest, Failure> {
+    fn parsed(line: &str) -> Box<ObserveArgs> {
         let line = ["flowctl", "observe"]
             .into_iter()
             .chain(line.split_whitespace());
         let Command::Observe(args) = Cli::try_parse_from(line).expect("valid").command else {
             panic!("not observe");
         };
-        request(
-            &args,
-            jiff::Timestamp::from_second(1_000_000).expect("in range"),
-        )
+        args
+    }
+
+    fn asked(line: &str) -> Result<GetFlowsRequest, Failure> {
+        let now = jiff::Timestamp::from_second(1_000_000).expect("in range");
+        request(&parsed(line), now)
     }
 
     #[test]
@@ -157,6 +159,18 @@ mod tests {
             assert!(matches!(asked(line), Err(Failure::Usage(_))), "{line}");
         }
         assert_eq!(asked("").expect("ok").field_mask, None);
+    }
+
+    #[test]
+    fn policy_names_are_printed_unless_unwanted() {
+        for (line, expected) in [
+            ("", true),
+            ("--print-policy-names", true),
+            ("--print-policy-names -f", true),
+            ("--print-policy-names=false", false),
+        ] {
+            assert_eq!(parsed(line).format.print_policy_names, expected, "{line}");
+        }
     }
 
     #[test]

@@ -173,3 +173,17 @@ fn colours_follow_the_meaning() {
     let text = shown(Output::Compact, style, &[answer(forwarded)]);
     assert!(text.contains("\u{1b}[32mFORWARDED\u{1b}[0m"), "{text:?}");
 }
+
+#[test]
+fn a_value_without_a_name_leaves_no_half_line() {
+    let newer = Flow {
+        drop_reason_desc: 9_999,
+        ..syn()
+    };
+    let mut out = Vec::new();
+    let error = printer(Output::Json, STYLE)
+        .print(&answer(newer), &mut out)
+        .expect_err("unknown");
+    assert!(error.to_string().contains("--field-mask"), "{error}");
+    assert!(out.is_empty());
+}
