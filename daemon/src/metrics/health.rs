@@ -9,7 +9,8 @@ use super::FlowMetrics;
 use super::counts::Outcome;
 use super::family::{Family, describe, number};
 use crate::flow::{Log, pipeline::Ring};
-use crate::observe::flow::{VERSION, reason_name};
+use crate::observe::extension::reason_name;
+use crate::observe::flow::VERSION;
 use crate::serve::status::{LedgerRow, Status, StatusHandle};
 
 /// Collects `flowd_*`.

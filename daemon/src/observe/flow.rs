@@ -1,24 +1,20 @@
 //! A stored record as Hubble's flow.
 
-use std::sync::Arc;
-
-use flowd_abi::connection::State;
-use flowd_abi::event::EventFlags;
-use flowd_abi::{Action, Direction, DropReason, EventKind, ForwardReason, Verdict};
-use flowd_policy::{PolicyRef, RuleRef};
+use flowd_abi::{Direction, DropReason, ForwardReason, Verdict};
+use flowd_policy::PolicyRef;
 use flowd_proto::Timestamp;
 use flowd_proto::flow::{
     CiliumEventType, Emitter, Endpoint, Ethernet, Flow, FlowType, IcmPv4, IcmPv6, Ip, IpVersion,
     Layer4, NetworkInterface, Policy, Sctp, Tcp, Udp, Workload, layer4::Protocol,
 };
-use flowd_proto::flowd::v1::{self as ours, ConnectionState, FlowExtension};
 
 use super::class::{Class, Transport, point};
+use super::extension::extension;
 use super::icmp::Message;
 use super::mask::{Part, Parts};
 use super::uuid::Boot;
 use super::{reason, tcp};
-use crate::enrich::{Decision, Directory, Party};
+use crate::enrich::{Decision, Directory, DirectoryHandle, Party};
 use crate::flow::Record;
 use crate::flow::record::{Family, Judged, Side};
 
@@ -26,7 +22,7 @@ use crate::flow::record::{Family, Judged, Side};
 #[derive(Clone, Debug)]
 pub struct View {
     /// Names of this node and its devices.
-    pub directory: Arc<Directory>,
+    pub directory: DirectoryHandle,
     /// What uuids are made of.
     pub boot: Boot,
 }
@@ -39,6 +35,7 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// The parts of a record's flow.
 pub fn build(record: &Record, view: &View, parts: Parts) -> Flow {
     let judged = &record.judged;
+    let directory = view.directory.load();
     let mut flow = Flow {
         time: parts.pick(Part::Time, || Some(timestamp(record.time))),
         verdict: parts.pick(Part::Verdict, || i32::from(judged.event.verdict)),
@@ -50,7 +47,7 @@ pub fn build(record: &Record, view: &View, parts: Parts) -> Flow {
             Some(endpoint(record.party(Side::Destination)))
         }),
         r#type: parts.pick(Part::Type, || FlowType::L3L4 as i32),
-        node_name: parts.pick(Part::NodeName, || view.directory.node_name.clone()),
+        node_name: parts.pick(Part::NodeName, || directory.node_name.clone()),
         reply: parts.pick(Part::Reply, || judged.is_reply()),
         event_type: parts.pick(Part::EventType, || {
             Some(CiliumEventType {
@@ -60,7 +57,7 @@ pub fn build(record: &Record, view: &View, parts: Parts) -> Flow {
         }),
         traffic_direction: parts.pick(Part::TrafficDirection, || judged.judged_direction() as i32),
         is_reply: parts.pick(Part::IsReply, || Some(judged.is_reply())),
-        interface: parts.pick(Part::Interface, || interface(judged, &view.directory)),
+        interface: parts.pick(Part::Interface, || interface(judged, &directory)),
         uuid: parts.pick(Part::Uuid, || uuid(record.seq, view.boot)),
         emitter: parts.pick(Part::Emitter, || {
             Some(Emitter {
@@ -317,150 +314,5 @@ fn summary(judged: &Judged) -> String {
         (Transport::Other, Some(Family::V4)) => "IPv4".to_owned(),
         (Transport::Other, Some(Family::V6)) => "IPv6".to_owned(),
         (Transport::Other, None) => "Ethernet".to_owned(),
-    }
-}
-
-/// What flowd knows beyond Hubble's fields.
-fn extension(record: &Record) -> FlowExtension {
-    FlowExtension {
-        rules: rule_messages(&record.decision),
-        default_denied_by: record
-            .decision
-            .default_deniers()
-            .map(default_denier)
-            .collect(),
-        cidr: record.peer.cidr.clone(),
-        ..counted(record)
-    }
-}
-
-/// The part of the extension that comes from the event alone.
-pub(super) fn counted(record: &Record) -> FlowExtension {
-    let event = &record.judged.event;
-    let numbers = Numbers::of(&record.judged);
-    FlowExtension {
-        event: i32::from(event.kind),
-        sent_packets: numbers.sent.0,
-        sent_bytes: numbers.sent.1,
-        received_packets: numbers.received.0,
-        received_bytes: numbers.received.1,
-        created: (event.created != 0).then(|| timestamp(created(record))),
-        packets_told: numbers.told,
-        deferred: event.flags & EventFlags::SWEPT != 0 && !goes_on(record.judged.kind),
-        policy_generation: event.generation,
-        connection_state: connection_state(&record.judged) as i32,
-        reason: reason_name(record.judged.verdict).to_owned(),
-        seeded: event.flags & EventFlags::SEEDED != 0,
-        ..FlowExtension::default()
-    }
-}
-
-/// Kinds the sweep tells in any case; telling them late is no deferral.
-const fn goes_on(kind: EventKind) -> bool {
-    match kind {
-        EventKind::Update | EventKind::Close | EventKind::Drops => true,
-        EventKind::Open | EventKind::Reply | EventKind::Verdict | EventKind::Drop => false,
-    }
-}
-
-/// When it began, in Unix time: as long before the event as the kernel's clock says.
-fn created(record: &Record) -> i64 {
-    let event = &record.judged.event;
-    let age = i64::try_from(event.time.saturating_sub(event.created)).unwrap_or(i64::MAX);
-    record.time.saturating_sub(age)
-}
-
-/// Packets and bytes, as the kind of the event means its fields.
-struct Numbers {
-    sent: (u64, u64),
-    received: (u64, u64),
-    told: u64,
-}
-
-impl Numbers {
-    fn of(judged: &Judged) -> Self {
-        let event = &judged.event;
-        let denied = |packets| {
-            let (sent, received) = match judged.direction {
-                Direction::Egress => ((packets, event.sent_bytes), (0, 0)),
-                Direction::Ingress => ((0, 0), (packets, event.sent_bytes)),
-            };
-            Self {
-                sent,
-                received,
-                told: event.sent_packets,
-            }
-        };
-        let counted = |told| Self {
-            sent: (event.sent_packets, event.sent_bytes),
-            received: (event.received_packets, event.received_bytes),
-            told,
-        };
-        match judged.kind {
-            EventKind::Drop => denied(event.sent_packets),
-            EventKind::Drops => denied(event.received_packets),
-            EventKind::Open | EventKind::Reply | EventKind::Verdict => counted(1),
-            EventKind::Update | EventKind::Close => counted(0),
-        }
-    }
-}
-
-fn connection_state(judged: &Judged) -> ConnectionState {
-    match (State::from_number(judged.event.state), judged.kind) {
-        (None, _) => ConnectionState::Unspecified,
-        (Some(State::Closed), _) => ConnectionState::Closed,
-        (Some(State::Reset), _) => ConnectionState::Reset,
-        (Some(State::New | State::Established | State::Closing), EventKind::Close) => {
-            ConnectionState::TimedOut
-        }
-        (Some(State::New), _) => ConnectionState::New,
-        (Some(State::Established), _) => ConnectionState::Established,
-        (Some(State::Closing), _) => ConnectionState::Closing,
-    }
-}
-
-/// Our name of a verdict's reason.
-pub const fn reason_name(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Forward(why) => reason::forward_name(why),
-        Verdict::Drop(why) | Verdict::Audit(why) => reason::of(why).name,
-    }
-}
-
-/// The rules of a decision. A number that is not known is one entry that says so.
-pub(super) fn rule_messages(decision: &Decision) -> Vec<ours::RuleRef> {
-    match &decision.rules {
-        Some(rules) => rules.iter().map(rule_message).collect(),
-        None => vec![ours::RuleRef {
-            kind: "unknown".to_owned(),
-            name: format!("rule set {}", decision.rule),
-            ..ours::RuleRef::default()
-        }],
-    }
-}
-
-fn rule_message(rule: &RuleRef) -> ours::RuleRef {
-    ours::RuleRef {
-        kind: rule.policy.kind.name().to_owned(),
-        namespace: rule.policy.namespace.clone().unwrap_or_default(),
-        name: rule.policy.name.clone(),
-        file: rule.policy.file.clone(),
-        line: rule.line,
-        index: rule.index,
-        direction: rule.direction as i32,
-        action: match rule.action {
-            Action::Allow => ours::RuleAction::Allow,
-            Action::Deny => ours::RuleAction::Deny,
-        } as i32,
-    }
-}
-
-pub(super) fn default_denier(policy: &PolicyRef) -> ours::PolicyRef {
-    ours::PolicyRef {
-        kind: policy.kind.name().to_owned(),
-        namespace: policy.namespace.clone().unwrap_or_default(),
-        name: policy.name.clone(),
-        file: policy.file.clone(),
-        line: policy.line,
     }
 }

@@ -1,6 +1,7 @@
 //! The observe reader: from stored records to Hubble's flows, for those that pass a filter.
 
 pub mod class;
+pub mod extension;
 pub mod filter;
 pub mod flow;
 pub mod icmp;

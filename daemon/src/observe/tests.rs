@@ -1,7 +1,5 @@
 //! Golden flows per event kind, and the wire against the mapping.
 
-use std::sync::Arc;
-
 use flowd_abi::event::EventFlags;
 use flowd_abi::{Address, DropReason, Event, EventKind, ForwardReason, Verdict, protocol};
 use flowd_proto::flow::Flow;
@@ -13,12 +11,13 @@ use super::flow::{View, build};
 use super::mask::{Mask, Parts};
 use super::uuid::Boot;
 use super::wire::Encoder;
+use crate::enrich::DirectoryHandle;
 use crate::flow::Record;
 use crate::flow::testing::{World, directory, dropped, judged, open, ping, reply};
 
 fn view() -> View {
     View {
-        directory: Arc::new(directory()),
+        directory: DirectoryHandle::new(directory()),
         boot: Boot::fixed(0x0123_4567_89ab_cdef),
     }
 }

@@ -12,9 +12,9 @@ use flowd_proto::observer::{GetFlowsResponse, get_flows_response::ResponseTypes}
 use prost::Message;
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
 
+use super::extension::{counted, default_denier, rule_messages};
 use super::flow::{
-    EMITTER, PolicyList, VERSION, View, build, counted, decision_log, default_denier, endpoint,
-    policy_message, rule_messages, timestamp,
+    EMITTER, PolicyList, VERSION, View, build, decision_log, endpoint, policy_message, timestamp,
 };
 use super::mask::{Mask, Part, Parts};
 use crate::enrich::decision::EncodedDecision;
@@ -54,6 +54,7 @@ const APPENDED: Parts = Parts::NONE
 #[derive(Debug)]
 pub struct Encoder {
     view: View,
+    node_name: String,
     mask: Mask,
     /// Node name and emitter, as fields of a flow.
     constant: Vec<u8>,
@@ -67,13 +68,10 @@ impl Encoder {
     /// An encoder of masked flows.
     pub fn new(view: View, mask: Mask) -> Self {
         let parts = mask.parts();
+        let node_name = view.directory.load().node_name.clone();
         let mut constant = Vec::new();
         if parts.has(Part::NodeName) {
-            put_bytes(
-                field::NODE_NAME,
-                view.directory.node_name.as_bytes(),
-                &mut constant,
-            );
+            put_bytes(field::NODE_NAME, node_name.as_bytes(), &mut constant);
         }
         if parts.has(Part::Emitter) {
             let emitter = Emitter {
@@ -86,6 +84,7 @@ impl Encoder {
         put_bytes(1, EXTENSION_TYPE_URL.as_bytes(), &mut type_url);
         Self {
             view,
+            node_name,
             mask,
             constant,
             type_url,
@@ -106,7 +105,7 @@ impl Encoder {
         );
         let parts = self.mask.parts();
         if parts.has(Part::NodeName) {
-            let name = self.view.directory.node_name.as_bytes();
+            let name = self.node_name.as_bytes();
             put_bytes(field::RESPONSE_NODE_NAME, name, into);
         }
         if parts.has(Part::Time) {
@@ -133,7 +132,7 @@ impl Encoder {
     /// The response that tells of lost flows; masks and filters do not apply to it.
     pub fn lost_message(&self, lost: LostEvent) -> GetFlowsResponse {
         GetFlowsResponse {
-            node_name: self.view.directory.node_name.clone(),
+            node_name: self.node_name.clone(),
             time: lost.last,
             response_types: Some(ResponseTypes::LostEvents(lost)),
         }

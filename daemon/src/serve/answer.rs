@@ -9,7 +9,8 @@ use flowd_proto::flowd::v1::{
 
 use super::status::{self, EndpointState, Status};
 use super::{Sources, now};
-use crate::observe::flow::{VERSION, reason_name};
+use crate::observe::extension::reason_name;
+use crate::observe::flow::VERSION;
 use crate::observe::reason;
 
 /// Nanoseconds since the daemon started.

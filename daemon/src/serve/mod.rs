@@ -38,10 +38,10 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// What flows say beyond their records, as of now.
+    /// What flows say beyond their records.
     pub fn view(&self) -> View {
         View {
-            directory: self.directory.snapshot(),
+            directory: self.directory.clone(),
             boot: self.boot,
         }
     }

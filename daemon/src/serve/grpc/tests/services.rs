@@ -1,0 +1,135 @@
+//! Everything but `GetFlows`.
+
+use flowd_proto::flowd::v1::flowd_client::FlowdClient;
+use flowd_proto::flowd::v1::{ExplainRequest, StatusRequest};
+use flowd_proto::observer::{GetNamespacesRequest, GetNodesRequest, ServerStatusRequest};
+use flowd_proto::peer::NotifyRequest;
+use flowd_proto::peer::peer_client::PeerClient;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
+
+use super::*;
+use crate::serve::status::{EndpointState, EndpointStatus, Mode, Status};
+
+#[tokio::test]
+async fn streams_are_bounded_and_given_back() {
+    let options = Options {
+        max_streams: 1,
+        ..Options::default()
+    };
+    let served = Served::new(10, options).await;
+    let follow = || GetFlowsRequest {
+        follow: true,
+        ..GetFlowsRequest::default()
+    };
+    let first = served.observer().get_flows(follow()).await.unwrap();
+    let status = served.refused(follow()).await;
+    assert_eq!(status.code(), Code::ResourceExhausted);
+    assert!(status.message().contains("1 streams"), "{status}");
+    drop(first);
+    let again = async {
+        while served.observer().get_flows(follow()).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(PATIENCE, again).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_server_tells_of_itself() {
+    let served = Served::with_ten().await;
+    let mut observer = served.observer();
+    let status = observer
+        .server_status(ServerStatusRequest {})
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(
+        (status.num_flows, status.max_flows, status.seen_flows),
+        (10, 1_000, 10)
+    );
+    let nodes = observer
+        .get_nodes(GetNodesRequest {})
+        .await
+        .unwrap()
+        .into_inner()
+        .nodes;
+    assert_eq!(nodes[0].name, "node-a");
+    assert_eq!(
+        nodes[0].state(),
+        flowd_proto::relay::NodeState::NodeConnected
+    );
+    let namespaces = observer
+        .get_namespaces(GetNamespacesRequest {})
+        .await
+        .unwrap();
+    let namespaces = namespaces.into_inner().namespaces;
+    assert_eq!(namespaces.len(), 1);
+    assert_eq!(namespaces[0].namespace, "shop");
+    for service in ["", HEALTH_SERVICE] {
+        let request = HealthCheckRequest {
+            service: service.to_owned(),
+        };
+        let health = HealthClient::new(served.channel.clone())
+            .check(request)
+            .await
+            .unwrap();
+        assert_eq!(health.into_inner().status, 1, "{service:?}");
+    }
+    let mut peers = PeerClient::new(served.channel.clone());
+    let mut peers = peers.notify(NotifyRequest {}).await.unwrap().into_inner();
+    let peer = timeout(PATIENCE, peers.message())
+        .await
+        .unwrap()
+        .unwrap()
+        .unwrap();
+    assert_eq!((peer.name.as_str(), peer.r#type), ("node-a", 1));
+}
+
+#[tokio::test]
+async fn status_and_reasons_are_served() {
+    let served = Served::with_ten().await;
+    served.world.sources.status.store(Status {
+        endpoints: vec![EndpointStatus {
+            id: 7,
+            namespace: "shop".into(),
+            name: "frontend".into(),
+            identity: 5000,
+            interface: "veth-front".into(),
+            ifindex: 12,
+            state: EndpointState::Failed("no such device".into()),
+            mode: Mode::Enforce,
+            desired_generation: 2,
+            enforced_generation: 1,
+            ingress_enforced: true,
+            egress_enforced: false,
+            policies: vec![],
+            addresses: vec![],
+        }],
+        ..Status::default()
+    });
+    let mut client = FlowdClient::new(served.channel.clone());
+    let status = client.status(StatusRequest {}).await.unwrap().into_inner();
+    assert!(!status.healthy);
+    assert_eq!(status.problems.len(), 1);
+    assert_eq!(status.endpoints[0].detail, "no such device");
+    assert_eq!(status.ledger.unwrap().log_next_seq, 10);
+    let explain = |reason: &str| ExplainRequest {
+        reason: reason.to_owned(),
+    };
+    let all = client
+        .explain(explain(""))
+        .await
+        .unwrap()
+        .into_inner()
+        .reasons;
+    assert_eq!(all.len(), 14);
+    let one = client
+        .explain(explain("POLICY_DENY"))
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(one.reasons[0].reason, "rule_denied");
+    let status = client.explain(explain("weather")).await.unwrap_err();
+    assert_eq!(status.code(), Code::NotFound);
+}
