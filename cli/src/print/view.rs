@@ -205,22 +205,24 @@ impl<'a> FlowView<'a> {
         if !self.style.policy_names {
             return String::new();
         }
+        let denied = matches!(verdict, Verdict::Dropped | Verdict::Audit);
+        let causes = self
+            .extension
+            .as_ref()
+            .map_or(&[][..], |e| &e.default_denied_by);
+        // Hubble's field has no room to tell a deny from a default deny, so it may name these too.
+        if denied && !causes.is_empty() {
+            return format!(" DEFAULT DENY BY {}", listed(causes.iter().map(cause)));
+        }
         let named = match verdict {
             Verdict::Forwarded | Verdict::Redirected => self.flow.allowed_by(),
             Verdict::Dropped | Verdict::Audit => self.flow.denied_by(),
             Verdict::Unknown | Verdict::Error | Verdict::Traced | Verdict::Translated => &[],
         };
-        if !named.is_empty() {
-            return format!(" BY {}", listed(named.iter().map(policy)));
+        if named.is_empty() {
+            return String::new();
         }
-        let causes = self
-            .extension
-            .as_ref()
-            .map_or(&[][..], |e| &e.default_denied_by);
-        if matches!(verdict, Verdict::Dropped | Verdict::Audit) && !causes.is_empty() {
-            return format!(" DEFAULT DENY BY {}", listed(causes.iter().map(cause)));
-        }
-        String::new()
+        format!(" BY {}", listed(named.iter().map(policy)))
     }
 
     /// What stands in parentheses at the end.

@@ -42,7 +42,7 @@ fn drops_name_who_and_how_often() {
         "{}",
         line(rule)
     );
-    let default = denied(FlowExtension {
+    let causes = FlowExtension {
         packets_told: 1,
         default_denied_by: vec![PolicyRef {
             kind: "CiliumNetworkPolicy".into(),
@@ -51,7 +51,14 @@ fn drops_name_who_and_how_often() {
             ..PolicyRef::default()
         }],
         ..FlowExtension::default()
-    });
+    };
+    let default = Flow {
+        ingress_denied_by: vec![Policy {
+            name: "backend".into(),
+            ..Policy::default()
+        }],
+        ..denied(causes)
+    };
     assert!(line(default.clone()).ends_with(
         "Policy denied DROPPED DEFAULT DENY BY backend (CiliumNetworkPolicy) (TCP Flags: SYN)\n"
     ));
