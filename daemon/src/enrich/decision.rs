@@ -13,6 +13,8 @@ pub struct Decision {
     pub rule: u32,
     /// The rules that decided; `None` when the number is not known.
     pub rules: Option<Vec<RuleRef>>,
+    /// Policy id of a default deny, 0 when it was none.
+    pub default_deny: u32,
     /// The policies that switched the workload to default deny, when that is what decided; `None`
     /// when they are not known.
     pub default_denied_by: Option<Vec<Arc<PolicyRef>>>,
@@ -49,6 +51,7 @@ impl Decision {
         Self {
             rule,
             rules,
+            default_deny,
             default_denied_by,
             encoded: OnceLock::new(),
         }

@@ -207,4 +207,27 @@ mod tests {
             Verdict::Drop(DropReason::TableFull)
         );
     }
+
+    proptest::proptest! {
+        /// Any bytes are an event that says the same again, or an error.
+        #[test]
+        fn any_bytes_are_an_event_or_an_error(bytes in proptest::collection::vec(0_u8.., 0..200)) {
+            if let Ok(judged) = decode(&bytes) {
+                proptest::prop_assert_eq!(encode(&judged.event), bytes);
+            }
+        }
+
+        #[test]
+        fn any_numbers_in_a_record_are_an_event_or_an_error(
+            mut bytes in proptest::collection::vec(0_u8.., EVENT_LEN),
+            kind in 0_u8..9, verdict in 0_u8..5, reason in 0_u8..11, direction in 0_u8..4,
+        ) {
+            let at = std::mem::offset_of!(Event, kind);
+            bytes[at..at + 4].copy_from_slice(&[kind, verdict, reason, direction]);
+            match decode(&bytes) {
+                Ok(judged) => proptest::prop_assert_eq!(encode(&judged.event), bytes),
+                Err(error) => proptest::prop_assert!(!matches!(error, DecodeError::Length(_))),
+            }
+        }
+    }
 }

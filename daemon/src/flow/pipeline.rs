@@ -168,3 +168,80 @@ impl Pipeline {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use flowd_policy::RuleTable;
+
+    use super::*;
+    use crate::flow::record::testing::encode;
+    use crate::flow::testing::{OFFSET, World, dropped, open, reply};
+    use crate::flow::{Read, Start};
+
+    #[test]
+    fn a_batch_becomes_segments_in_order() {
+        let mut world = World::new(10_000);
+        let sum = world.tell(&vec![open(); 2_500]);
+        assert_eq!((sum.flows, sum.undecodable), (2_500, 0));
+        let mut cursor = world.log().cursor(Start::Oldest);
+        let (mut lens, mut next) = (Vec::new(), 0);
+        while let Read::Flows(chunk) = cursor.read() {
+            lens.push(chunk.len());
+            for record in chunk.iter() {
+                assert_eq!((record.seq, record.time), (next, OFFSET + 1_000));
+                next += 1;
+            }
+        }
+        assert_eq!(lens, [BATCH, BATCH, 2_500 - 2 * BATCH]);
+    }
+
+    #[test]
+    fn bad_records_do_not_hold_up_good_ones() {
+        let mut world = World::new(100);
+        let (good, directory) = (encode(&open()), world.sources.directory.snapshot());
+        let records = [good.as_slice(), &good[..100], &[], &good];
+        let sum = world
+            .pipeline
+            .ingest(Ring::Events, records, Clock::default(), &directory);
+        assert_eq!((sum.flows, sum.undecodable), (2, 2));
+        assert_eq!(world.log().seen(), 2);
+    }
+
+    #[test]
+    fn a_flow_keeps_the_names_of_its_time() {
+        let mut world = World::new(100);
+        world.tell(&[open(), dropped()]);
+        let mut later = Directory::clone(&world.sources.directory.snapshot());
+        later.rules = Arc::new(RuleTable::new());
+        later.default_deny.clear();
+        later.endpoints.clear();
+        world.sources.directory.store(later);
+        world.tell(&[open(), dropped()]);
+        let segments = [
+            world.log().before(2).unwrap(),
+            world.log().before(4).unwrap(),
+        ];
+        let named = |segment: usize, record: usize| {
+            let record = &segments[segment].records()[record];
+            (record.local.name.clone(), record.decision.policies().len())
+        };
+        assert_eq!(named(0, 0), ("frontend-1".to_owned(), 1));
+        assert_eq!(named(0, 1), ("frontend-1".to_owned(), 1));
+        assert_eq!(named(1, 0), (String::new(), 0));
+        assert!(segments[1].records()[0].decision.rules.is_none());
+        assert!(
+            segments[1].records()[1]
+                .decision
+                .default_denied_by
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn the_same_party_is_one_allocation() {
+        let records = World::records(&[open(), reply(), open()]);
+        assert!(Arc::ptr_eq(&records[0].local, &records[2].local));
+        assert!(Arc::ptr_eq(&records[0].peer, &records[1].peer));
+        assert!(Arc::ptr_eq(&records[0].decision, &records[2].decision));
+    }
+}

@@ -16,11 +16,7 @@ use crate::flow::record::Judged;
 pub(super) fn extension(record: &Record) -> FlowExtension {
     FlowExtension {
         rules: rule_messages(&record.decision),
-        default_denied_by: record
-            .decision
-            .default_deniers()
-            .map(default_denier)
-            .collect(),
+        default_denied_by: denier_messages(&record.decision),
         cidr: record.peer.cidr.clone(),
         ..counted(record)
     }
@@ -147,7 +143,22 @@ fn rule_message(rule: &RuleRef) -> ours::RuleRef {
     }
 }
 
-pub(super) fn default_denier(policy: &PolicyRef) -> ours::PolicyRef {
+/// The policies behind a default deny. A policy id that is not known is one entry that says so.
+pub(super) fn denier_messages(decision: &Decision) -> Vec<ours::PolicyRef> {
+    match &decision.default_denied_by {
+        Some(policies) => policies
+            .iter()
+            .map(|policy| denier_message(policy))
+            .collect(),
+        None => vec![ours::PolicyRef {
+            kind: "unknown".to_owned(),
+            name: format!("policy {}", decision.default_deny),
+            ..ours::PolicyRef::default()
+        }],
+    }
+}
+
+fn denier_message(policy: &PolicyRef) -> ours::PolicyRef {
     ours::PolicyRef {
         kind: policy.kind.name().to_owned(),
         namespace: policy.namespace.clone().unwrap_or_default(),

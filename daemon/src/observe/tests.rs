@@ -271,6 +271,15 @@ fn unknown_numbers_are_served_as_unknown() {
         flow["extensions"]["rules"],
         json!([{"kind": "unknown", "name": "rule set 99"}])
     );
+    let denied = golden(Event {
+        policy: 77,
+        ..dropped()
+    });
+    assert!(denied.get("ingress_denied_by").is_none());
+    assert_eq!(
+        denied["extensions"]["default_denied_by"],
+        json!([{"kind": "unknown", "name": "policy 77"}])
+    );
 }
 
 #[test]

@@ -12,7 +12,7 @@ use flowd_proto::observer::{GetFlowsResponse, get_flows_response::ResponseTypes}
 use prost::Message;
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
 
-use super::extension::{counted, default_denier, rule_messages};
+use super::extension::{counted, denier_messages, rule_messages};
 use super::flow::{
     EMITTER, PolicyList, VERSION, View, build, decision_log, endpoint, policy_message, timestamp,
 };
@@ -233,7 +233,7 @@ fn encoded_decision(decision: &Decision) -> &EncodedDecision {
             .collect(),
         extension: FlowExtension {
             rules: rule_messages(decision),
-            default_denied_by: decision.default_deniers().map(default_denier).collect(),
+            default_denied_by: denier_messages(decision),
             ..FlowExtension::default()
         }
         .encode_to_vec(),

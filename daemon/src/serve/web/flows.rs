@@ -13,7 +13,7 @@ use crate::observe::wire::Encoder;
 use crate::serve::stream::{FlowStream, Outgoing, plan};
 
 /// Flows of one answer, at most: an answer is built in memory.
-pub(super) const MAX_LAST: u64 = 10_000;
+pub(super) const MAX_LAST: u64 = 5_000;
 /// Flows of an answer that asks for no number.
 const DEFAULT_LAST: u64 = 100;
 
@@ -48,7 +48,7 @@ impl Asked {
     /// The request this is short for.
     pub(super) fn request(&self) -> Result<GetFlowsRequest, String> {
         Ok(GetFlowsRequest {
-            number: self.last.unwrap_or(DEFAULT_LAST).min(MAX_LAST),
+            number: self.last.unwrap_or(DEFAULT_LAST).clamp(1, MAX_LAST),
             since: self.since.as_deref().map(time).transpose()?,
             until: self.until.as_deref().map(time).transpose()?,
             whitelist: self.filters()?,
@@ -179,8 +179,9 @@ fn time(text: &str) -> Result<flowd_proto::Timestamp, String> {
 pub(super) async fn list_flows(shared: &Shared, asked: &Asked) -> Result<Response, String> {
     let request = asked.request()?;
     let plan = plan(&shared.sources, &request).map_err(|error| error.to_string())?;
+    let permit = shared.streams.clone().acquire_owned().await.ok();
     let mut encoder = Encoder::new(shared.sources.view(), plan.mask.clone());
-    let mut stream = FlowStream::start(&shared.sources, plan, None)
+    let mut stream = FlowStream::start(&shared.sources, plan, permit)
         .await
         .ok_or("flowd is stopping")?;
     let mut answers = Vec::new();
