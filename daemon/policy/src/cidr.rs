@@ -7,7 +7,7 @@ use std::{
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use crate::object::{PeerSelector, Peers, Policy};
+use crate::object::{CidrSet, PeerSelector, Peers, Policy};
 
 /// Every prefix the policies name, also inside `except`: each must become a class of
 /// [`World`](crate::World).
@@ -16,26 +16,41 @@ use crate::object::{PeerSelector, Peers, Policy};
 /// families share one trie (IPv4 in its mapped form), whoever fills it must keep `::/0` and the
 /// other prefixes above `::ffff:0:0/96` from answering for IPv4.
 pub fn prefixes<'a>(policies: impl IntoIterator<Item = &'a Policy>) -> BTreeSet<IpNet> {
-    let mut prefixes = BTreeSet::new();
+    collect(policies, |selector| match selector {
+        PeerSelector::Cidr(set) | PeerSelector::IpBlock(set) => Some(set),
+        PeerSelector::Labels(_) | PeerSelector::Entity(_) | PeerSelector::CidrGroup(_) => None,
+    })
+}
+
+/// The prefixes that also mean workloads and nodes by their addresses: each must become a pod
+/// class of [`World`](crate::World), and the address of every workload inside one must carry the
+/// class of the longest of them.
+pub fn pod_prefixes<'a>(policies: impl IntoIterator<Item = &'a Policy>) -> BTreeSet<IpNet> {
+    collect(policies, |selector| match selector {
+        PeerSelector::IpBlock(set) => Some(set),
+        PeerSelector::Cidr(_)
+        | PeerSelector::Labels(_)
+        | PeerSelector::Entity(_)
+        | PeerSelector::CidrGroup(_) => None,
+    })
+}
+
+fn collect<'a>(
+    policies: impl IntoIterator<Item = &'a Policy>,
+    wanted: fn(&PeerSelector) -> Option<&CidrSet>,
+) -> BTreeSet<IpNet> {
     let rules = policies
         .into_iter()
         .flat_map(|policy| &policy.specs)
         .flat_map(|spec| &spec.rules);
-    for rule in rules {
-        let Peers::Of(selectors) = &rule.peers else {
-            continue;
-        };
-        for selector in selectors {
-            match selector {
-                PeerSelector::Cidr(set) => {
-                    prefixes.insert(set.cidr);
-                    prefixes.extend(&set.except);
-                }
-                PeerSelector::Labels(_) | PeerSelector::Entity(_) => {}
-            }
-        }
-    }
-    prefixes
+    let sets = rules.flat_map(|rule| match &rule.peers {
+        Peers::Any => &[],
+        Peers::Of(selectors) => selectors.as_slice(),
+    });
+    sets.filter_map(wanted)
+        .flat_map(|set| [&set.cidr].into_iter().chain(&set.except))
+        .copied()
+        .collect()
 }
 
 /// The class of an address: the one with the longest prefix that contains it, 0 for none.

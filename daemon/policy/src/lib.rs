@@ -1,7 +1,7 @@
 //! Policies: from YAML text to the entries the eBPF programs look up.
 //!
-//! [`parse()`] reads CiliumNetworkPolicy and CiliumClusterwideNetworkPolicy objects into
-//! [`Policy`]s. A [`PolicySet`] of them is [compiled](compile()) for one [`Subject`] against a
+//! [`read()`] reads CiliumNetworkPolicy, CiliumClusterwideNetworkPolicy and Kubernetes
+//! NetworkPolicy objects into [`Policy`]s, CiliumCIDRGroups beside them. A [`PolicySet`] of them is [compiled](compile()) for one [`Subject`] against a
 //! [`World`] of identities and CIDR classes; the numbers of the rules behind each entry live in a
 //! [`RuleTable`]. [`evaluate()`] answers the same questions straight from the semantics, without
 //! tables; tests hold the two against each other.
@@ -14,6 +14,7 @@ pub mod labels;
 mod compile;
 mod diagnostic;
 mod evaluate;
+mod groups;
 mod lookup;
 mod match_type;
 mod named_ports;
@@ -36,10 +37,10 @@ pub use lookup::{Hit, Target};
 pub use match_type::{MatchType, MatchedPeer};
 pub use named_ports::NamedPorts;
 pub use object::{
-    CidrSet, Destination, Destinations, Entity, Kind, PeerSelector, Peers, Policy, PolicyRef,
-    PortRange, Rule, RuleRef, Spec,
+    CidrGroup, CidrGroups, CidrSet, Destination, Destinations, Entity, GroupSelector, Kind,
+    PeerSelector, Peers, Policy, PolicyRef, PortRange, Rule, RuleRef, Spec,
 };
-pub use parse::parse;
+pub use parse::{Contents, parse, read};
 pub use rules::{RuleTable, SavedError};
 pub use selector::{Key, Requirement, Selector};
 pub use set::PolicySet;

@@ -15,6 +15,8 @@ pub enum Kind {
     CiliumNetworkPolicy,
     /// Of all namespaces.
     CiliumClusterwideNetworkPolicy,
+    /// Of one namespace, in the words of Kubernetes itself.
+    NetworkPolicy,
 }
 
 impl Kind {
@@ -23,6 +25,7 @@ impl Kind {
         match self {
             Self::CiliumNetworkPolicy => "CiliumNetworkPolicy",
             Self::CiliumClusterwideNetworkPolicy => "CiliumClusterwideNetworkPolicy",
+            Self::NetworkPolicy => "NetworkPolicy",
         }
     }
 }
@@ -177,6 +180,45 @@ pub enum PeerSelector {
     Entity(Entity),
     /// Addresses outside the workloads.
     Cidr(CidrSet),
+    /// Addresses, whoever has them.
+    IpBlock(CidrSet),
+    /// Addresses outside the workloads, listed in other objects. A
+    /// [`PolicySet`](crate::PolicySet) puts the addresses in its place; until then it selects
+    /// nobody.
+    CidrGroup(CidrGroups),
+}
+
+/// The CIDR groups a peer selector means.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CidrGroups {
+    /// Which groups.
+    pub groups: GroupSelector,
+    /// What is cut out of their blocks.
+    pub except: Vec<IpNet>,
+}
+
+/// CIDR groups by name or by label.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum GroupSelector {
+    /// The group of this name.
+    Name(String),
+    /// Every group with these labels.
+    Labels(Selector),
+}
+
+/// A CiliumCIDRGroup: address blocks under one name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CidrGroup {
+    /// Its name.
+    pub name: String,
+    /// Its labels.
+    pub labels: Labels,
+    /// Its blocks.
+    pub cidrs: Vec<IpNet>,
+    /// The file it was read from.
+    pub file: String,
+    /// The line its document starts at.
+    pub line: u32,
 }
 
 /// Addresses in `cidr` and in none of `except`.

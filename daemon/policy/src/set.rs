@@ -8,9 +8,9 @@ use std::{
 use ipnet::IpNet;
 
 use crate::{
-    cidr,
+    cidr, groups,
     labels::{Labels, NAMESPACE_KEY},
-    object::{Policy, PolicyRef, Spec},
+    object::{CidrGroup, Policy, PolicyRef, Spec},
 };
 
 /// Policies in a fixed order, with their specs by the namespace of their subjects.
@@ -28,7 +28,16 @@ type Place = (usize, usize);
 
 impl PolicySet {
     /// The set of `policies`, whatever order they come in.
-    pub fn new(mut policies: Vec<Policy>) -> Self {
+    pub fn new(policies: Vec<Policy>) -> Self {
+        Self::with_groups(policies, &[])
+    }
+
+    /// The set of `policies`, with the addresses of `groups` where policies name a group. A group
+    /// that is not there has no addresses; the policy that names it says so in its warnings.
+    pub fn with_groups(mut policies: Vec<Policy>, groups: &[CidrGroup]) -> Self {
+        for policy in &mut policies {
+            groups::resolve(policy, groups);
+        }
         policies.sort_by(|a, b| a.reference.cmp(&b.reference));
         let mut set = Self::default();
         for (position, policy) in policies.iter().enumerate() {
@@ -59,6 +68,11 @@ impl PolicySet {
     /// Every prefix that must become a CIDR class; see [`cidr::prefixes`].
     pub fn prefixes(&self) -> BTreeSet<IpNet> {
         cidr::prefixes(&self.policies)
+    }
+
+    /// The prefixes that also mean workloads; see [`cidr::pod_prefixes`].
+    pub fn pod_prefixes(&self) -> BTreeSet<IpNet> {
+        cidr::pod_prefixes(&self.policies)
     }
 
     /// The specs that select an endpoint with these labels.

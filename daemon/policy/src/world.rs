@@ -31,12 +31,14 @@ const MAX_SELECTIONS: usize = 65_536;
 /// Identities with their labels, CIDR classes with their prefixes.
 ///
 /// A world address has the identity `world` and the class of the longest configured prefix that
-/// contains it (0 for none); a workload has its own identity and class 0. Remembers what each
+/// contains it (0 for none). A workload has its own identity, and the pod class of the longest
+/// `ipBlock` prefix that contains its address (0 for none). Remembers what each
 /// selector selects, and keeps that up to date as identities come and go.
 #[derive(Clone, Debug, Default)]
 pub struct World {
     identities: BTreeMap<u32, Labels>,
     classes: BTreeMap<u32, IpNet>,
+    pod_classes: BTreeMap<u32, IpNet>,
     named_ports: BTreeMap<u32, NamedPorts>,
     by_label: HashMap<Label, BTreeSet<u32>>,
     by_labels: HashMap<Labels, u32>,
@@ -114,6 +116,19 @@ impl World {
     /// [`prefixes`](crate::cidr::prefixes) of the policies compiled against this world.
     pub fn set_classes(&mut self, classes: BTreeMap<u32, IpNet>) {
         self.classes = classes;
+    }
+
+    /// The classes of workloads and nodes, by their addresses.
+    pub const fn pod_classes(&self) -> &BTreeMap<u32, IpNet> {
+        &self.pod_classes
+    }
+
+    /// Replaces the pod classes: one for every prefix in
+    /// [`pod_prefixes`](crate::cidr::pod_prefixes). Their numbers differ from those of the CIDR
+    /// classes, although the prefixes are the same: a CIDR of a Cilium policy must not mean a
+    /// workload. An `ipBlock` whose prefix has no pod class means no workload.
+    pub fn set_pod_classes(&mut self, classes: BTreeMap<u32, IpNet>) {
+        self.pod_classes = classes;
     }
 
     /// Gives the workloads of an identity named ports: all that any of them has. Forgotten with the

@@ -1,6 +1,9 @@
 //! From the peers a rule names to the numbers the kernel knows them by.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use flowd_abi::Peer;
 use ipnet::IpNet;
@@ -47,6 +50,11 @@ pub(super) fn numbers(rule: &Rule, world: &mut World) -> Result<PeerNumbers, Com
             PeerSelector::Entity(Entity::All) => return Ok(PeerNumbers::Any),
             PeerSelector::Entity(entity) => add_entity(*entity, world, &mut numbers),
             PeerSelector::Cidr(set) => add_classes(rule, set, world, &mut numbers)?,
+            PeerSelector::IpBlock(set) => {
+                add_classes(rule, set, world, &mut numbers)?;
+                numbers.extend(inside(set, world.pod_classes()));
+            }
+            PeerSelector::CidrGroup(_) => {}
         }
     }
     Ok(PeerNumbers::Of(numbers))
@@ -98,19 +106,17 @@ fn add_classes(
             policy: Arc::clone(&rule.reference.policy),
         });
     }
-    let inside = |class: &IpNet| {
-        cidr::contains(&set.cidr, class)
+    numbers.extend(inside(set, world.classes()));
+    Ok(())
+}
+
+fn inside(set: &CidrSet, classes: &BTreeMap<u32, IpNet>) -> impl Iterator<Item = u32> {
+    classes.iter().filter_map(|(&number, class)| {
+        let inside = cidr::contains(&set.cidr, class)
             && !set
                 .except
                 .iter()
-                .any(|except| cidr::contains(except, class))
-    };
-    numbers.extend(
-        world
-            .classes()
-            .iter()
-            .filter(|(_, class)| inside(class))
-            .map(|(&number, _)| number),
-    );
-    Ok(())
+                .any(|except| cidr::contains(except, class));
+        inside.then_some(number)
+    })
 }

@@ -3,43 +3,87 @@
 use std::sync::Arc;
 
 use super::{
+    Contents, cidr_group,
     field::{Field, Object},
     metadata::{self, Metadata},
+    network_policy,
     report::Report,
     spec,
 };
 use crate::{
     labels::{Label, Labels, SOURCE_K8S},
-    object::{Kind, Policy, PolicyRef},
+    object::{Kind, Policy, PolicyRef, Spec},
+    syntax,
     yaml::Node,
 };
 
-const API_VERSION: &str = "cilium.io/v2";
-const FIELDS: [&str; 6] = ["apiVersion", "kind", "metadata", "spec", "specs", "status"];
+const FIELDS: [&str; 5] = ["apiVersion", "kind", "metadata", "spec", "status"];
+const FIELDS_OF_MANY: [&str; 6] = ["apiVersion", "kind", "metadata", "spec", "specs", "status"];
 const DERIVED_FROM: &str = "io.cilium.k8s.policy.derived-from";
 const DERIVED_NAME: &str = "io.cilium.k8s.policy.name";
 const DERIVED_NAMESPACE: &str = "io.cilium.k8s.policy.namespace";
 const DERIVED_UID: &str = "io.cilium.k8s.policy.uid";
 
-/// Reads a document; `None` when something was reported about it.
-pub(super) fn read(report: &Report, document: &Node) -> Option<Policy> {
-    let root = Field::root(report, document);
-    let entries = root.entries()?;
-    let kind = kind(&root, &entries)?;
-    let object = root.object(&FIELDS, &[])?;
-    let metadata = metadata::read(&object, kind);
-    let user_labels = spec::user_labels(&object);
-    let reference = Arc::new(reference(kind, &metadata?, user_labels, &root));
-    let specs = specs(&object, &reference)?;
-    Some(Policy {
-        reference,
-        specs,
-        warnings: report.take_warnings(),
-    })
+/// What a document can be.
+#[derive(Clone, Copy)]
+enum Document {
+    Policy(Kind),
+    CidrGroup,
+    List,
+}
+
+/// Kinds with the versions they are known in.
+const KINDS: [(&str, &[&str], Document); 5] = [
+    (
+        "CiliumNetworkPolicy",
+        &["cilium.io/v2"],
+        Document::Policy(Kind::CiliumNetworkPolicy),
+    ),
+    (
+        "CiliumClusterwideNetworkPolicy",
+        &["cilium.io/v2"],
+        Document::Policy(Kind::CiliumClusterwideNetworkPolicy),
+    ),
+    (
+        "NetworkPolicy",
+        &["networking.k8s.io/v1"],
+        Document::Policy(Kind::NetworkPolicy),
+    ),
+    (
+        "CiliumCIDRGroup",
+        &["cilium.io/v2", "cilium.io/v2alpha1"],
+        Document::CidrGroup,
+    ),
+    ("List", &["v1"], Document::List),
+];
+
+/// Reads a document into `contents`, or reports what is wrong with it.
+pub(super) fn read(report: &Report, document: &Node, contents: &mut Contents) {
+    object(&Field::root(report, document), contents, true);
+}
+
+/// Lists hold objects but no lists, so that nesting stays bounded.
+fn object(root: &Field<'_>, contents: &mut Contents, may_be_list: bool) -> Option<()> {
+    match kind(root)? {
+        Document::Policy(kind) => contents.policies.push(policy(root, kind)?),
+        Document::CidrGroup => {
+            let object = root.object(&FIELDS, &[])?;
+            contents.groups.push(cidr_group::read(&object)?);
+        }
+        Document::List if may_be_list => {
+            let list = root.object(&["apiVersion", "kind", "metadata", "items"], &[])?;
+            for item in list.items("items").unwrap_or_default() {
+                object(&item, contents, false);
+            }
+        }
+        Document::List => root.error("is a list inside a list", "list its items"),
+    }
+    Some(())
 }
 
 /// The kind is read before anything else: what is allowed in a document depends on it.
-fn kind(root: &Field<'_>, entries: &[(&str, Field<'_>)]) -> Option<Kind> {
+fn kind(root: &Field<'_>) -> Option<Document> {
+    let entries = root.entries()?;
     let find = |name| {
         entries
             .iter()
@@ -50,35 +94,50 @@ fn kind(root: &Field<'_>, entries: &[(&str, Field<'_>)]) -> Option<Kind> {
         root.error("kind is missing", "write kind: CiliumNetworkPolicy");
         return None;
     };
-    let found = match kind.text()? {
-        "CiliumNetworkPolicy" => Kind::CiliumNetworkPolicy,
-        "CiliumClusterwideNetworkPolicy" => Kind::CiliumClusterwideNetworkPolicy,
-        other => {
-            kind.error(
-                format!(
-                    "{:?} is not a kind of policy flowd knows",
-                    crate::syntax::shorten(other)
-                ),
-                "CiliumNetworkPolicy and CiliumClusterwideNetworkPolicy are",
-            );
-            return None;
-        }
-    };
-    let Some(version) = find("apiVersion") else {
-        root.error(
-            "apiVersion is missing",
-            format!("write apiVersion: {API_VERSION}"),
+    let name = kind.text()?;
+    let Some((_, versions, document)) = KINDS.iter().find(|(known, ..)| *known == name) else {
+        kind.error(
+            format!("{:?} is not a kind flowd knows", syntax::shorten(name)),
+            format!("known are {}", KINDS.map(|(known, ..)| known).join(", ")),
         );
         return None;
     };
-    if version.text()? != API_VERSION {
-        version.error(
-            "is not a version flowd knows",
-            format!("write {API_VERSION}"),
-        );
+    let right = format!("write apiVersion: {}", versions.first()?);
+    let Some(version) = find("apiVersion") else {
+        root.error("apiVersion is missing", right);
+        return None;
+    };
+    if !versions.contains(&version.text()?) {
+        version.error(format!("is not a version of {name} flowd knows"), right);
         return None;
     }
-    Some(found)
+    Some(*document)
+}
+
+fn policy(root: &Field<'_>, kind: Kind) -> Option<Policy> {
+    let (reference, specs) = match kind {
+        Kind::CiliumNetworkPolicy | Kind::CiliumClusterwideNetworkPolicy => {
+            let object = root.object(&FIELDS_OF_MANY, &[])?;
+            let metadata = metadata::read(&object, kind);
+            let labels = spec::user_labels(&object);
+            let reference = Arc::new(reference(kind, &metadata?, labels, root));
+            let specs = specs(&object, &reference)?;
+            (reference, specs)
+        }
+        Kind::NetworkPolicy => {
+            let object = root.object(&FIELDS, &[])?;
+            let metadata = metadata::read(&object, kind)?;
+            let reference = Arc::new(reference(kind, &metadata, Vec::new(), root));
+            let spec = object.require("spec", "write a spec")?;
+            let spec = network_policy::read(spec, &reference)?;
+            (reference, vec![spec])
+        }
+    };
+    Some(Policy {
+        reference,
+        specs,
+        warnings: root.report().take_warnings(),
+    })
 }
 
 fn reference(kind: Kind, metadata: &Metadata, user: Vec<Label>, root: &Field<'_>) -> PolicyRef {
@@ -105,7 +164,7 @@ fn reference(kind: Kind, metadata: &Metadata, user: Vec<Label>, root: &Field<'_>
     }
 }
 
-fn specs(object: &Object<'_>, reference: &Arc<PolicyRef>) -> Option<Vec<crate::object::Spec>> {
+fn specs(object: &Object<'_>, reference: &Arc<PolicyRef>) -> Option<Vec<Spec>> {
     let mut specs = Vec::new();
     let single = object.get("spec");
     let many = object.get("specs");

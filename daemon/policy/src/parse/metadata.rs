@@ -7,7 +7,7 @@ use crate::{object::Kind, syntax};
 const DEFAULT_NAMESPACE: &str = "default";
 
 /// Fields an API server fills in; they say nothing about the policy.
-const FIELDS: [&str; 13] = [
+pub(super) const FIELDS: [&str; 13] = [
     "name",
     "namespace",
     "uid",
@@ -40,8 +40,12 @@ pub(super) fn read(object: &Object<'_>, kind: Kind) -> Option<Metadata> {
     let name = metadata.require("name", "every policy needs a name")?;
     let name = checked(name, syntax::dns_subdomain)?;
     let namespace = match (kind, metadata.get("namespace")) {
-        (Kind::CiliumNetworkPolicy, None) => Some(DEFAULT_NAMESPACE.to_owned()),
-        (Kind::CiliumNetworkPolicy, Some(field)) => Some(checked(field, syntax::dns_label)?),
+        (Kind::CiliumNetworkPolicy | Kind::NetworkPolicy, None) => {
+            Some(DEFAULT_NAMESPACE.to_owned())
+        }
+        (Kind::CiliumNetworkPolicy | Kind::NetworkPolicy, Some(field)) => {
+            Some(checked(field, syntax::dns_label)?)
+        }
         (Kind::CiliumClusterwideNetworkPolicy, None) => None,
         (Kind::CiliumClusterwideNetworkPolicy, Some(field)) => {
             field.refuse(
@@ -62,7 +66,10 @@ pub(super) fn read(object: &Object<'_>, kind: Kind) -> Option<Metadata> {
     })
 }
 
-fn checked(field: &Field<'_>, check: fn(&str) -> Result<(), &'static str>) -> Option<String> {
+pub(super) fn checked(
+    field: &Field<'_>,
+    check: fn(&str) -> Result<(), &'static str>,
+) -> Option<String> {
     let text = field.text()?;
     match check(text) {
         Ok(()) => Some(text.to_owned()),

@@ -1,9 +1,11 @@
 //! From YAML documents to policies, with every default filled in.
 
+mod cidr_group;
 mod document;
 mod field;
 mod icmp;
 mod metadata;
+mod network_policy;
 mod peers;
 mod ports;
 mod report;
@@ -11,16 +13,29 @@ mod rule;
 mod selector;
 mod spec;
 
-use crate::{diagnostic::Diagnostic, object::Policy, yaml};
+use crate::{
+    diagnostic::Diagnostic,
+    object::{CidrGroup, Policy},
+    yaml,
+};
 use report::Report;
 
-/// Reads the policies of one file. `file` is only a name, for findings and for flows.
+/// What a file holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Contents {
+    /// Its policies.
+    pub policies: Vec<Policy>,
+    /// Its CIDR groups, for [`PolicySet::with_groups`](crate::PolicySet::with_groups).
+    pub groups: Vec<CidrGroup>,
+}
+
+/// Reads one file of YAML or JSON documents. `file` is only a name, for findings and for flows.
 ///
-/// A file is taken as a whole: one finding refuses every policy in it.
+/// A file is taken as a whole: one finding refuses everything in it.
 ///
 /// # Errors
 /// Everything that is wrong with the file, in the order of its lines.
-pub fn parse(file: &str, text: &str) -> Result<Vec<Policy>, Vec<Diagnostic>> {
+pub fn read(file: &str, text: &str) -> Result<Contents, Vec<Diagnostic>> {
     let report = Report::new(file);
     let documents = match yaml::documents(text) {
         Ok(documents) => documents,
@@ -29,14 +44,35 @@ pub fn parse(file: &str, text: &str) -> Result<Vec<Policy>, Vec<Diagnostic>> {
             return Err(report.into_errors());
         }
     };
-    let policies = documents
-        .iter()
-        .filter_map(|document| document::read(&report, document))
-        .collect();
+    let mut contents = Contents::default();
+    for document in &documents {
+        document::read(&report, document, &mut contents);
+    }
     let errors = report.into_errors();
     if errors.is_empty() {
-        Ok(policies)
+        Ok(contents)
     } else {
         Err(errors)
+    }
+}
+
+/// Reads the policies of one file, for callers that have no use for CIDR groups.
+///
+/// # Errors
+/// As [`read`], and when the file holds a CIDR group.
+pub fn parse(file: &str, text: &str) -> Result<Vec<Policy>, Vec<Diagnostic>> {
+    let contents = read(file, text)?;
+    let unused = |group: CidrGroup| Diagnostic {
+        file: group.file,
+        line: group.line,
+        column: 1,
+        path: String::new(),
+        message: format!("the CiliumCIDRGroup {} is not used here", group.name),
+        help: "only policies are read; list the prefixes in the policy".to_owned(),
+    };
+    if contents.groups.is_empty() {
+        Ok(contents.policies)
+    } else {
+        Err(contents.groups.into_iter().map(unused).collect())
     }
 }

@@ -1,14 +1,16 @@
 //! The peers of a rule: endpoints, entities, address blocks.
 
+use ipnet::IpNet;
+
 use super::{
-    field::{Field, Object, Refused},
-    selector,
+    field::{Field, Object},
+    metadata, selector,
     spec::Context,
 };
 use crate::{
     cidr,
     labels::{NAMESPACE_KEY, SOURCE_K8S},
-    object::{CidrSet, Entity, PeerSelector},
+    object::{CidrGroups, CidrSet, Entity, GroupSelector, PeerSelector},
     selector::{Key, Requirement, Selector},
     syntax,
 };
@@ -34,17 +36,6 @@ const ENTITIES: [(&str, Entity); 11] = [
     ("ingress", Entity::Ingress),
     ("unmanaged", Entity::Unmanaged),
     ("none", Entity::None),
-];
-
-const REFUSED_IN_SET: [Refused; 2] = [
-    (
-        "cidrGroupRef",
-        "CIDR groups are not supported yet; list the prefixes",
-    ),
-    (
-        "cidrGroupSelector",
-        "CIDR groups are not supported yet; list the prefixes",
-    ),
 ];
 
 /// The peers a rule names; `Some(None)` when it names none at all, `None` when something was
@@ -130,10 +121,53 @@ fn block(item: &Field<'_>) -> Option<PeerSelector> {
 }
 
 fn block_with_exceptions(item: &Field<'_>) -> Option<PeerSelector> {
-    let object = item.object(&["cidr", "except"], &REFUSED_IN_SET)?;
+    let object = item.object(
+        &["cidr", "cidrGroupRef", "cidrGroupSelector", "except"],
+        &[],
+    )?;
+    let [block, name, labels] =
+        ["cidr", "cidrGroupRef", "cidrGroupSelector"].map(|name| object.get(name));
+    match (block, name, labels) {
+        (Some(_), None, None) => Some(PeerSelector::Cidr(cidr_set(&object)?)),
+        (None, Some(name), None) => {
+            let name = metadata::checked(name, syntax::dns_subdomain)?;
+            group(&object, GroupSelector::Name(name))
+        }
+        (None, None, Some(labels)) => {
+            let selector = selector::read(labels)?;
+            group(&object, GroupSelector::Labels(selector))
+        }
+        (None, None, None) => {
+            item.error("cidr is missing", "name a prefix such as 10.0.0.0/8");
+            None
+        }
+        (_, _, _) => {
+            item.error(
+                "names its addresses in two ways",
+                "write one of cidr, cidrGroupRef and cidrGroupSelector",
+            );
+            None
+        }
+    }
+}
+
+fn group(object: &Object<'_>, groups: GroupSelector) -> Option<PeerSelector> {
+    let except: Vec<Option<IpNet>> = exceptions(object).iter().map(prefix).collect();
+    Some(PeerSelector::CidrGroup(CidrGroups {
+        groups,
+        except: except.into_iter().collect::<Option<_>>()?,
+    }))
+}
+
+fn exceptions<'a>(object: &Object<'a>) -> Vec<Field<'a>> {
+    object.items("except").unwrap_or_default()
+}
+
+/// A block with exceptions that lie inside it.
+pub(super) fn cidr_set(object: &Object<'_>) -> Option<CidrSet> {
     let cidr = prefix(object.require("cidr", "name a prefix such as 10.0.0.0/8")?)?;
     let mut except = Vec::new();
-    for exception in object.items("except").unwrap_or_default() {
+    for exception in exceptions(object) {
         let inner = prefix(&exception)?;
         if !cidr::contains(&cidr, &inner) {
             exception.error(
@@ -144,10 +178,11 @@ fn block_with_exceptions(item: &Field<'_>) -> Option<PeerSelector> {
         }
         except.push(inner);
     }
-    Some(PeerSelector::Cidr(CidrSet { cidr, except }))
+    Some(CidrSet { cidr, except })
 }
 
-fn prefix(field: &Field<'_>) -> Option<ipnet::IpNet> {
+/// A prefix, or one address.
+pub(super) fn prefix(field: &Field<'_>) -> Option<IpNet> {
     match cidr::parse(field.text()?) {
         Ok(prefix) => Some(prefix),
         Err(reason) => {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::field::Field;
 use crate::{
-    labels::{NAMESPACE_KEY, SOURCE_ANY, SOURCE_K8S, SOURCE_RESERVED},
+    labels::{NAMESPACE_KEY, NAMESPACE_LABELS_PREFIX, SOURCE_ANY, SOURCE_K8S, SOURCE_RESERVED},
     selector::{Key, Requirement, Selector},
     syntax,
 };
@@ -29,17 +29,39 @@ const FOREIGN: [(&str, &str); 4] = [
     ("node", "use the entities host and remote-node"),
 ];
 
+/// Reads the key of a requirement; `None` when something was reported about it.
+type ReadKey = fn(&str, &Field<'_>) -> Option<Key>;
+
 /// Reads a selector; `None` when something was reported about it.
 pub(super) fn read(field: &Field<'_>) -> Option<Selector> {
+    read_with(field, key)
+}
+
+/// Reads a selector of Kubernetes on the labels of pods.
+pub(super) fn read_pods(field: &Field<'_>) -> Option<Selector> {
+    read_with(field, |text, field| {
+        Some(Key::of(SOURCE_K8S, plain_key(text, field)?))
+    })
+}
+
+/// Reads a selector of Kubernetes on the labels of namespaces, as requirements on the pods in them.
+pub(super) fn read_namespaces(field: &Field<'_>) -> Option<Selector> {
+    read_with(field, |text, field| {
+        let name = format!("{NAMESPACE_LABELS_PREFIX}{}", plain_key(text, field)?);
+        Some(Key::of(SOURCE_K8S, &name))
+    })
+}
+
+fn read_with(field: &Field<'_>, key: ReadKey) -> Option<Selector> {
     let object = field.object(&["matchLabels", "matchExpressions"], &[])?;
     let mut requirements = Vec::new();
     if let Some(labels) = object.get("matchLabels") {
         for (name, value) in labels.entries()? {
-            requirements.push(equals(name, &value));
+            requirements.push(equals(name, &value, key));
         }
     }
     for expression in object.items("matchExpressions").unwrap_or_default() {
-        requirements.push(requirement(&expression));
+        requirements.push(requirement(&expression, key));
     }
     requirements.into_iter().collect()
 }
@@ -70,13 +92,13 @@ pub(super) fn force_namespace(field: &Field<'_>, selector: Selector, namespace: 
         .and(own())
 }
 
-fn equals(name: &str, value: &Field<'_>) -> Option<Requirement> {
+fn equals(name: &str, value: &Field<'_>, key: ReadKey) -> Option<Requirement> {
     let key = key(name, value);
     let text = label_value(value);
     Some(Requirement::equals(key?, &text?))
 }
 
-fn requirement(field: &Field<'_>) -> Option<Requirement> {
+fn requirement(field: &Field<'_>, key: ReadKey) -> Option<Requirement> {
     let object = field.object(&["key", "operator", "values"], &[])?;
     let name = object.require("key", "an expression needs a key")?;
     let key = key(name.text()?, name)?;
@@ -142,6 +164,20 @@ fn key(text: &str, field: &Field<'_>) -> Option<Key> {
     match verdict {
         Ok(()) if source == SOURCE_ANY => Some(Key::any(name)),
         Ok(()) => Some(Key::of(source, name)),
+        Err(reason) => {
+            field.refuse(
+                format!("{:?} is not a label key", syntax::shorten(text)),
+                reason,
+            );
+            None
+        }
+    }
+}
+
+/// A label key without a source.
+fn plain_key<'a>(text: &'a str, field: &Field<'_>) -> Option<&'a str> {
+    match syntax::label_key(text) {
+        Ok(()) => Some(text),
         Err(reason) => {
             field.refuse(
                 format!("{:?} is not a label key", syntax::shorten(text)),

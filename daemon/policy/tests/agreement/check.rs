@@ -71,6 +71,15 @@ const ENDPOINTS: [(u32, &str, UserLabels); 6] = [
     (261, "default", &[("app", "db"), ("tier", "back")]),
 ];
 
+/// Addresses of endpoints and of the host, where they have any.
+const ADDRESSES: [(u32, &str); 5] = [
+    (1, "10.1.2.200"),
+    (256, "10.1.2.3"),
+    (257, "10.200.0.1"),
+    (259, "2001:db8::9"),
+    (260, "192.0.2.77"),
+];
+
 type Named = &'static [(u8, &'static str, u16)];
 
 /// Named ports by identity, where it has any. One name stands for two numbers.
@@ -112,6 +121,8 @@ pub(crate) fn agree(text: &str) -> Result<Asked, String> {
     for (identity, ports) in NAMED {
         world.set_named_ports(identity, ports.iter().copied().collect());
     }
+    let pods = policies.pod_prefixes();
+    world.set_pod_classes((0x0180_0000..).zip(pods).collect());
     world.set_classes((0x0100_0000..).zip(policies.prefixes()).collect());
     let peers = peers(&world);
     let mut asked = Asked::default();
@@ -176,11 +187,15 @@ fn well_formed(entries: &[CompiledEntry]) -> Result<(), String> {
 fn peers(world: &World) -> Vec<Known> {
     let labels = |identity: u32| world.identities()[&identity].clone();
     let known = world.identities().keys().filter(|identity| **identity != 2);
+    let address = |identity: u32| {
+        let found = ADDRESSES.iter().find(|(known, _)| *known == identity);
+        found.map(|(_, address)| address.parse::<IpAddr>().unwrap())
+    };
     let inside = known.map(|&identity| Known {
         labels: labels(identity),
-        address: None,
+        address: address(identity),
         identity,
-        class: 0,
+        class: address(identity).map_or(0, |address| cidr::class_of(world.pod_classes(), address)),
         named_ports: world.named_ports().get(&identity).cloned(),
     });
     let outside = WORLD_ADDRESSES.map(|address| {
@@ -275,21 +290,24 @@ fn names_the_rules(
         MatchType::None => &[],
     };
     let complete = |side: Side| {
-        let of_side = |rule: &&RuleRef| side_of(policies, rule) == side;
+        let only_here = |rule: &&RuleRef| sides_of(policies, rule).iter().all(|own| *own == side);
         wanted
             .iter()
-            .filter(of_side)
+            .filter(only_here)
             .all(|rule| named.contains(rule))
-            && named
-                .iter()
-                .all(|rule| [side, Side::Any].contains(&side_of(policies, rule)))
+            && named.iter().all(|rule| {
+                let sides = sides_of(policies, rule);
+                sides.contains(&side) || sides.contains(&Side::Any)
+            })
     };
     !named.is_empty()
         && named.iter().all(|rule| wanted.contains(rule))
         && sides.iter().any(|&side| complete(side))
 }
 
-fn side_of(policies: &PolicySet, rule: &RuleRef) -> Side {
+/// The sides a rule matches peers by; a NetworkPolicy's rule may match some by labels and others
+/// by address.
+fn sides_of(policies: &PolicySet, rule: &RuleRef) -> Vec<Side> {
     let peers = policies
         .policies()
         .iter()
@@ -299,19 +317,20 @@ fn side_of(policies: &PolicySet, rule: &RuleRef) -> Side {
         .map(|rule| &rule.peers)
         .unwrap();
     let Peers::Of(selectors) = peers else {
-        return Side::Any;
+        return vec![Side::Any];
     };
-    let everyone = |selector: &PeerSelector| match selector {
-        PeerSelector::Labels(selector) => selector.is_empty(),
-        PeerSelector::Entity(entity) => *entity == Entity::All,
-        PeerSelector::Cidr(_) => false,
+    let side = |selector: &PeerSelector| match selector {
+        PeerSelector::Labels(selector) if selector.is_empty() => Side::Any,
+        PeerSelector::Entity(Entity::All) => Side::Any,
+        PeerSelector::Labels(_) | PeerSelector::Entity(_) => Side::Identity,
+        PeerSelector::Cidr(_) | PeerSelector::IpBlock(_) | PeerSelector::CidrGroup(_) => {
+            Side::Class
+        }
     };
-    let block = |selector: &PeerSelector| matches!(selector, PeerSelector::Cidr(_));
-    if selectors.iter().any(everyone) {
-        Side::Any
-    } else if selectors.iter().any(block) {
-        Side::Class
+    let sides: Vec<Side> = selectors.iter().map(side).collect();
+    if sides.contains(&Side::Any) {
+        vec![Side::Any]
     } else {
-        Side::Identity
+        sides
     }
 }

@@ -8,15 +8,26 @@ use proptest::{
 };
 
 #[derive(Clone, Debug)]
-pub(crate) struct Policy {
+struct Policy {
     namespace: Option<&'static str>,
     subject: &'static str,
     rules: Vec<Rule>,
     default_deny: (Option<bool>, Option<bool>),
 }
 
+/// Documents of Kubernetes NetworkPolicies: type, peers and ports of one rule each.
+const NETWORK_POLICIES: [&str; 7] = [
+    "{ingress: [{}]}",
+    "{policyTypes: [Ingress, Egress]}",
+    "{podSelector: {matchLabels: {app: web}}, egress: [{to: [{ipBlock: {cidr: 10.0.0.0/8, except: [10.1.2.0/24]}}]}]}",
+    "{egress: [{to: [{ipBlock: {cidr: '2001:db8::/32'}}, {podSelector: {}}], ports: [{port: 80, endPort: 443}]}]}",
+    "{ingress: [{from: [{ipBlock: {cidr: 10.1.0.0/16}}], ports: [{port: web}, {protocol: UDP}]}]}",
+    "{ingress: [{from: [{namespaceSelector: {}}, {ipBlock: {cidr: 0.0.0.0/0, except: [10.1.2.3/32]}}]}]}",
+    "{podSelector: {matchExpressions: [{key: app, operator: NotIn, values: [db]}]}, ingress: [{from: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: bank}}, podSelector: {matchLabels: {app: web}}}]}]}",
+];
+
 #[derive(Clone, Debug)]
-pub(crate) struct Rule {
+struct Rule {
     ingress: bool,
     deny: bool,
     peers: Peers,
@@ -95,8 +106,22 @@ pub(crate) const PORTS: [u16; 9] = [0, 1, 79, 80, 81, 443, 1024, 32768, 65535];
 /// ICMP types, with the one whose number is that of "every port".
 pub(crate) const ICMP_TYPES: [u8; 4] = [0, 3, 8, 128];
 
-pub(crate) fn policies() -> impl Strategy<Value = Vec<Policy>> {
-    vec(policy(), 1..5)
+pub(crate) fn file() -> impl Strategy<Value = String> {
+    let kubernetes = vec(select(&NETWORK_POLICIES[..]), 0..2);
+    (vec(policy(), 1..5), kubernetes).prop_map(|(policies, kubernetes)| {
+        let network_policy = |(index, spec): (usize, &str)| {
+            format!(
+                "---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\n\
+                 metadata: {{name: k{index}, namespace: shop}}\nspec: {spec}\n"
+            )
+        };
+        let kubernetes: String = kubernetes
+            .into_iter()
+            .enumerate()
+            .map(network_policy)
+            .collect();
+        text(&policies) + &kubernetes
+    })
 }
 
 fn policy() -> impl Strategy<Value = Policy> {
@@ -167,7 +192,7 @@ fn destinations() -> BoxedStrategy<Destinations> {
 }
 
 /// The policies as one file.
-pub(crate) fn text(policies: &[Policy]) -> String {
+fn text(policies: &[Policy]) -> String {
     policies
         .iter()
         .enumerate()

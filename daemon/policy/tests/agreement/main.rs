@@ -31,8 +31,7 @@ fn compiled_entries_say_what_the_semantics_say() {
         .repeat(8);
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &seed);
     let asked = std::cell::Cell::new(check::Asked::default());
-    let result = TestRunner::new_with_rng(config, rng).run(&generate::policies(), |policies| {
-        let text = generate::text(&policies);
+    let result = TestRunner::new_with_rng(config, rng).run(&generate::file(), |text| {
         let found = check::agree(&text).map_err(proptest::test_runner::TestCaseError::fail)?;
         asked.set(asked.get().plus(found));
         Ok(())

@@ -8,11 +8,12 @@ use flowd_policy::parse;
 /// What stands above the spec in most cases; the spec is in line 4.
 const HEAD: &str = "apiVersion: cilium.io/v2\nkind: CiliumNetworkPolicy\nmetadata: {name: p}\n";
 
-const TABLES: [(&str, &str); 5] = [
+const TABLES: [(&str, &str); 6] = [
     ("documents", include_str!("documents.txt")),
     ("specs", include_str!("specs.txt")),
     ("selectors", include_str!("selectors.txt")),
     ("peers", include_str!("peers.txt")),
+    ("network_policies", include_str!("network_policies.txt")),
     ("destinations", include_str!("destinations.txt")),
 ];
 
@@ -45,6 +46,13 @@ fn whole(kind: &str, text: &str) -> String {
         ),
         "rule" => whole("spec", &format!("ingress:\n  - {text}")),
         "port" => whole("rule", &format!("toPorts: [{{ports: [{{{text}}}]}}]")),
+        "knp" => whole(
+            "doc",
+            &format!(
+                "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\n\
+                 metadata: {{name: p}}\nspec:\n  {text}\n"
+            ),
+        ),
         other => panic!("unknown kind {other}"),
     }
 }

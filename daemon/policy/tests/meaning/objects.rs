@@ -1,0 +1,146 @@
+//! What stands around the rules: names, subjects, several specs, lists, groups.
+
+use flowd_abi::Direction;
+use flowd_policy::{Answer, PolicySet, parse, read};
+
+use crate::{WEB, answer, ingress};
+
+#[test]
+fn a_subject_selector_is_bound_to_the_namespace() {
+    let text = "apiVersion: cilium.io/v2\nkind: CiliumNetworkPolicy\nmetadata: {name: p, namespace: bank}\n\
+                spec: {endpointSelector: {matchLabels: {io.kubernetes.pod.namespace: shop}}, ingress: [{}]}\n";
+    let policies = parse("p.yaml", text).unwrap();
+    assert_eq!(policies[0].warnings.len(), 1, "{:?}", policies[0].warnings);
+    let ask = |subject| answer(&policies, subject, Direction::Ingress, "shop/api", WEB);
+    assert_eq!(ask("shop/web"), Answer::Unenforced);
+    assert!(!ask("bank/web").is_allowed());
+}
+
+#[test]
+fn a_missing_namespace_is_default() {
+    let text = "apiVersion: cilium.io/v2\nkind: CiliumNetworkPolicy\nmetadata: {name: p}\n\
+                spec: {endpointSelector: {}, ingress: [{}]}\n";
+    let policies = parse("p.yaml", text).unwrap();
+    assert_eq!(
+        policies[0].reference.to_string(),
+        "CiliumNetworkPolicy/default/p"
+    );
+    assert_eq!(
+        policies[0].reference.labels.to_string(),
+        "k8s:io.cilium.k8s.policy.derived-from=CiliumNetworkPolicy,\
+         k8s:io.cilium.k8s.policy.name=p,k8s:io.cilium.k8s.policy.namespace=default"
+    );
+}
+
+#[test]
+fn the_specs_of_one_policy_stand_for_themselves() {
+    let text = "apiVersion: cilium.io/v2\nkind: CiliumNetworkPolicy\nmetadata: {name: p, namespace: shop}\n\
+        specs:\n- endpointSelector: {matchLabels: {app: web}}\n  ingress: [{fromEndpoints: [{}]}]\n\
+        - endpointSelector: {matchLabels: {app: api}}\n  egress: [{}]\n";
+    let policies = parse("p.yaml", text).unwrap();
+    let ask = |subject, direction| answer(&policies, subject, direction, "shop/db", WEB);
+    let Answer::Allowed(rules) = ask("shop/web", Direction::Ingress) else {
+        panic!("allowed")
+    };
+    assert_eq!(rules[0].path(), "specs[0].ingress[0]");
+    assert_eq!(ask("shop/web", Direction::Egress), Answer::Unenforced);
+    assert_eq!(ask("shop/api", Direction::Ingress), Answer::Unenforced);
+    assert!(!ask("shop/api", Direction::Egress).is_allowed());
+}
+
+#[test]
+fn a_policy_as_the_api_server_returns_it_is_read() {
+    let text = "apiVersion: cilium.io/v2\nkind: CiliumNetworkPolicy\nmetadata:\n  name: p\n  namespace: shop\n  \
+        uid: 0e8a7a3c-1f0c-4a6e-9a39-0d2f4b0f5d11\n  generation: 3\n  resourceVersion: '77'\n  \
+        creationTimestamp: '2026-01-01T00:00:00Z'\n  annotations: {note: hello}\n  managedFields: [{manager: kubectl}]\n\
+        spec:\n  description: what it is for\n  labels: [{key: team, source: k8s, value: pay}, 'k8s:tier=back']\n  \
+        endpointSelector: {}\n  ingress:\n  - fromEndpoints: [{}]\nstatus: {conditions: []}\n";
+    let policies = parse("p.yaml", text).unwrap();
+    let labels = policies[0].reference.labels.to_string();
+    assert!(labels.contains("k8s:team=pay,k8s:tier=back"), "{labels}");
+    assert!(
+        labels.contains("policy.uid=0e8a7a3c-1f0c-4a6e-9a39-0d2f4b0f5d11"),
+        "{labels}"
+    );
+    assert_eq!(policies[0].specs[0].rules[0].reference.line, 17);
+}
+
+#[test]
+fn a_log_value_goes_with_every_rule() {
+    let asked = ingress("log: {value: audit me}, ingress: [{fromEndpoints: [{}]}]");
+    assert_eq!(
+        asked.policies[0].specs[0].rules[0].reference.log.as_deref(),
+        Some("audit me")
+    );
+}
+
+const GROUPS: &str = r#"{"apiVersion": "v1", "kind": "List", "items": [
+    {"apiVersion": "cilium.io/v2", "kind": "CiliumCIDRGroup",
+     "metadata": {"name": "offices", "labels": {"trust": "high"}},
+     "spec": {"externalCIDRs": ["192.0.2.0/24", "2001:db8::/32"]}},
+    {"apiVersion": "cilium.io/v2alpha1", "kind": "CiliumCIDRGroup",
+     "metadata": {"name": "partners"}, "spec": {"externalCIDRs": ["198.51.100.0/24"]}},
+    {"apiVersion": "cilium.io/v2", "kind": "CiliumNetworkPolicy",
+     "metadata": {"name": "p", "namespace": "shop"},
+     "spec": {"endpointSelector": {}, "ingress": [
+        {"fromCIDRSet": [{"cidrGroupRef": "offices", "except": ["192.0.2.128/25"]}]}]}},
+    {"apiVersion": "cilium.io/v2", "kind": "CiliumNetworkPolicy",
+     "metadata": {"name": "q", "namespace": "shop"},
+     "spec": {"endpointSelector": {}, "egress": [
+        {"toCIDRSet": [{"cidrGroupSelector": {"matchLabels": {"trust": "high"}}}]},
+        {"toCIDRSet": [{"cidrGroupRef": "nowhere"}]}]}}
+]}"#;
+
+#[test]
+fn groups_of_addresses_from_json() {
+    let contents = read("groups.json", GROUPS).unwrap();
+    let set = PolicySet::with_groups(contents.policies.clone(), &contents.groups);
+    let ask = |direction, peer: &str| {
+        answer(set.policies(), "shop/web", direction, peer, WEB).is_allowed()
+    };
+    for (peer, allowed) in [
+        ("192.0.2.1", true),
+        ("192.0.2.129", false),
+        ("2001:db8::1", true),
+        ("198.51.100.1", false),
+    ] {
+        assert_eq!(ask(Direction::Ingress, peer), allowed, "{peer}");
+    }
+    assert!(ask(Direction::Egress, "192.0.2.129"));
+    assert!(!ask(Direction::Egress, "198.51.100.1"));
+    let warnings: Vec<String> = set.policies()[1]
+        .warnings
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(
+        warnings,
+        [
+            "groups.json:15:1: spec.egress[1]: no addresses: the CiliumCIDRGroup nowhere is not there \
+          or empty (add the group, or list the prefixes)"
+        ]
+    );
+    let without = PolicySet::new(contents.policies);
+    assert!(
+        !answer(
+            without.policies(),
+            "shop/web",
+            Direction::Ingress,
+            "192.0.2.1",
+            WEB
+        )
+        .is_allowed()
+    );
+}
+
+#[test]
+fn a_long_line_of_json_is_read() {
+    let blocks: Vec<String> = (0..5_000)
+        .map(|n| format!("\"10.{}.{}.0/24\"", n / 256, n % 256))
+        .collect();
+    let text = format!(
+        "{{\"spec\":{{\"externalCIDRs\":[{}]}},\"metadata\":{{\"name\":\"a\"}},\"kind\":\"CiliumCIDRGroup\",\"apiVersion\":\"cilium.io/v2\"}}",
+        blocks.join(",")
+    );
+    assert_eq!(read("a.json", &text).unwrap().groups[0].cidrs.len(), 5_000);
+}
