@@ -114,6 +114,9 @@ pub struct Policy {
     pub specs: Vec<Spec>,
     /// What its author should know although the policy is in force.
     pub warnings: Vec<Diagnostic>,
+    /// Whether every field is enforced as written. Where one is not, an allow rule allows nothing
+    /// and a deny rule denies more, and a warning says so.
+    pub complete: bool,
 }
 
 /// One subject and its rules.

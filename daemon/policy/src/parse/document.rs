@@ -137,6 +137,7 @@ fn policy(root: &Field<'_>, kind: Kind) -> Option<Policy> {
         reference,
         specs,
         warnings: root.report().take_warnings(),
+        complete: root.report().take_complete(),
     })
 }
 

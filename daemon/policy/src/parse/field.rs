@@ -66,6 +66,12 @@ impl<'a> Field<'a> {
             .warning(self.node.place, &self.path, message.into(), help.into());
     }
 
+    /// Reports that the field is valid but not enforced as written.
+    pub(super) fn unenforced(&self, message: impl Into<String>, help: impl Into<String>) {
+        self.report
+            .unenforced(self.key, &self.path, message.into(), help.into());
+    }
+
     /// The object's fields; anything that is neither `known` nor `refused` is an error.
     pub(super) fn object(&self, known: &[&str], refused: &[Refused]) -> Option<Object<'a>> {
         let mut entries = Vec::new();
@@ -146,7 +152,7 @@ impl<'a> Field<'a> {
     }
 
     /// Whether the value is null or an empty list.
-    fn is_blank(&self) -> bool {
+    pub(super) fn is_blank(&self) -> bool {
         match &self.node.value {
             Value::Null => true,
             Value::List(items) => items.is_empty(),

@@ -1,16 +1,17 @@
 //! The peers of a rule: endpoints, entities, address blocks.
 
+use flowd_abi::Action;
 use ipnet::IpNet;
 
 use super::{
     field::{Field, Object},
-    metadata, selector,
+    metadata, names, selector,
     spec::Context,
 };
 use crate::{
     cidr,
     labels::{NAMESPACE_KEY, SOURCE_K8S},
-    object::{CidrGroups, CidrSet, Entity, GroupSelector, PeerSelector},
+    object::{CidrGroups, CidrSet, Entity, GroupSelector, PeerSelector, Peers},
     selector::{Key, Requirement, Selector},
     syntax,
 };
@@ -22,7 +23,14 @@ pub(super) struct Names {
     pub(super) entities: &'static str,
     pub(super) cidr: &'static str,
     pub(super) cidr_set: &'static str,
+    /// Kinds that are read but not enforced.
+    pub(super) later: &'static [&'static str],
 }
+
+/// Peers by the names they are looked up with.
+pub(super) const FQDNS: &str = "toFQDNs";
+/// Peers behind a service.
+pub(super) const SERVICES: &str = "toServices";
 
 const ENTITIES: [(&str, Entity); 11] = [
     ("all", Entity::All),
@@ -44,11 +52,13 @@ pub(super) fn read(
     rule: &Object<'_>,
     names: &Names,
     context: &Context<'_>,
-) -> Option<Option<Vec<PeerSelector>>> {
-    let kinds = [names.endpoints, names.entities, names.cidr, names.cidr_set];
+    action: Action,
+) -> Option<Option<Peers>> {
+    let enforced = [names.endpoints, names.entities, names.cidr, names.cidr_set];
     let mut used: Option<&str> = None;
     let mut peers: Option<Vec<Option<PeerSelector>>> = None;
-    for kind in kinds {
+    let mut everyone = false;
+    for kind in enforced.iter().chain(names.later).copied() {
         let Some(field) = rule.get(kind) else {
             continue;
         };
@@ -62,18 +72,61 @@ pub(super) fn read(
             );
             return None;
         }
+        let peers = peers.get_or_insert_default();
+        if names.later.contains(&kind) {
+            everyone |= later(field, kind, &items, action)?;
+            continue;
+        }
         let read = |item: &Field<'_>| match kind {
             kind if kind == names.endpoints => endpoints(item, context),
             kind if kind == names.entities => entity(item),
             kind if kind == names.cidr => block(item),
             _ => block_with_exceptions(item),
         };
-        peers.get_or_insert_default().extend(items.iter().map(read));
+        peers.extend(items.iter().map(read));
+    }
+    if everyone {
+        return Some(Some(Peers::Any));
     }
     match peers {
         None => Some(None),
-        Some(peers) => peers.into_iter().collect::<Option<Vec<_>>>().map(Some),
+        Some(peers) => {
+            let peers: Option<Vec<_>> = peers.into_iter().collect();
+            Some(Some(Peers::Of(peers?)))
+        }
     }
+}
+
+/// Checks peers that are not enforced; whether everyone must stand for them.
+fn later(field: &Field<'_>, kind: &str, items: &[Field<'_>], action: Action) -> Option<bool> {
+    if items.is_empty() {
+        return Some(false);
+    }
+    let (checked, help): (Vec<Option<()>>, &str) = if kind == FQDNS {
+        if action == Action::Deny {
+            field.refuse("names cannot be denied", "use toCIDR");
+            return None;
+        }
+        let read = items.iter().map(names::selector).collect();
+        (
+            read,
+            "names are not resolved yet; use toCIDR to allow addresses",
+        )
+    } else {
+        let read = items.iter().map(names::service).collect();
+        (
+            read,
+            "services are not known yet; name their endpoints with toEndpoints",
+        )
+    };
+    checked.into_iter().collect::<Option<Vec<()>>>()?;
+    match action {
+        Action::Allow => field.unenforced("is not enforced yet, so this rule allows nothing", help),
+        Action::Deny => {
+            field.unenforced("is not enforced yet, so this rule denies every peer", help)
+        }
+    }
+    Some(action == Action::Deny)
 }
 
 fn endpoints(item: &Field<'_>, context: &Context<'_>) -> Option<PeerSelector> {

@@ -1,8 +1,14 @@
 //! `toPorts`: protocols and ports.
 
-use flowd_abi::protocol::{SCTP, TCP, UDP};
+use flowd_abi::{
+    Action, Direction,
+    protocol::{SCTP, TCP, UDP},
+};
 
-use super::field::{Field, Object, Refused};
+use super::{
+    field::{Field, Object},
+    layer7,
+};
 use crate::{
     object::{Destination, PortRange},
     syntax,
@@ -14,24 +20,13 @@ const MAX_PORTS: usize = 40;
 /// A longer name is not a service name (RFC 6335, section 5.1).
 const MAX_NAME: usize = 15;
 
-const NO_PROXY: &str = "TLS termination needs a proxy, which flowd has none of; remove it";
-const REFUSED: [Refused; 5] = [
-    (
-        "rules",
-        "rules above layer 4 are not enforced yet; remove them to allow the ports as a whole",
-    ),
-    (
-        "serverNames",
-        "TLS server names are not enforced yet; remove them to allow the ports as a whole",
-    ),
-    ("terminatingTLS", NO_PROXY),
-    ("originatingTLS", NO_PROXY),
-    ("listener", "flowd has no proxy to redirect to; remove it"),
-];
-
 /// The destinations `toPorts` names; `Some(None)` when it is absent or empty, `None` when
 /// something was reported about it.
-pub(super) fn read(rule: &Object<'_>) -> Option<Option<Vec<Destination>>> {
+pub(super) fn read(
+    rule: &Object<'_>,
+    direction: Direction,
+    action: Action,
+) -> Option<Option<Vec<Destination>>> {
     let Some(field) = rule.get("toPorts") else {
         return Some(None);
     };
@@ -39,13 +34,16 @@ pub(super) fn read(rule: &Object<'_>) -> Option<Option<Vec<Destination>>> {
     if entries.is_empty() {
         return Some(None);
     }
-    let read: Vec<Option<Vec<Destination>>> = entries.iter().map(entry).collect();
+    let read: Vec<Option<Vec<Destination>>> = entries
+        .iter()
+        .map(|field| entry(field, direction, action))
+        .collect();
     let read: Option<Vec<Vec<Destination>>> = read.into_iter().collect();
     Some(Some(read?.concat()))
 }
 
-fn entry(field: &Field<'_>) -> Option<Vec<Destination>> {
-    let object = field.object(&["ports"], &REFUSED)?;
+fn entry(field: &Field<'_>, direction: Direction, action: Action) -> Option<Vec<Destination>> {
+    let object = field.object(&[&["ports"], &layer7::FIELDS[..]].concat(), &[])?;
     let ports = object.items("ports").unwrap_or_default();
     if ports.is_empty() {
         field.error(
@@ -66,7 +64,7 @@ fn entry(field: &Field<'_>) -> Option<Vec<Destination>> {
     }
     let read: Vec<Option<Vec<Destination>>> = ports.iter().map(port).collect();
     let read: Option<Vec<Vec<Destination>>> = read.into_iter().collect();
-    Some(read?.concat())
+    layer7::limit(&object, read?.concat(), direction, action)
 }
 
 fn port(field: &Field<'_>) -> Option<Vec<Destination>> {

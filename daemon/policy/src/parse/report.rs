@@ -1,6 +1,6 @@
 //! Collects findings about one file.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use crate::{diagnostic::Diagnostic, yaml::Place};
 
@@ -12,6 +12,7 @@ pub(super) struct Report {
     file: String,
     errors: RefCell<Vec<Diagnostic>>,
     warnings: RefCell<Vec<Diagnostic>>,
+    unenforced: Cell<bool>,
 }
 
 impl Report {
@@ -20,6 +21,7 @@ impl Report {
             file: file.to_owned(),
             errors: RefCell::default(),
             warnings: RefCell::default(),
+            unenforced: Cell::new(false),
         }
     }
 
@@ -41,6 +43,17 @@ impl Report {
         if warnings.len() < MAX_FINDINGS {
             warnings.push(self.finding(place, path, message, help));
         }
+    }
+
+    /// Something valid that is not enforced as written; the rule is stricter than its text.
+    pub(super) fn unenforced(&self, place: Place, path: &str, message: String, help: String) {
+        self.unenforced.set(true);
+        self.warning(place, path, message, help);
+    }
+
+    /// Whether everything was enforced as written since the last call.
+    pub(super) fn take_complete(&self) -> bool {
+        !self.unenforced.take()
     }
 
     /// The warnings since the last call.

@@ -5,39 +5,31 @@ use std::sync::Arc;
 use flowd_abi::{Action, Direction};
 
 use super::{
-    field::{Field, Refused},
+    field::{Field, Object, Refused},
     icmp,
     peers::{self, Names},
     ports,
     spec::Context,
 };
-use crate::object::{Destinations, Peers, Rule, RuleRef};
+use crate::{
+    object::{Destinations, Peers, Rule, RuleRef},
+    syntax,
+};
 
-const AUTHENTICATION: Refused = (
-    "authentication",
-    "mutual authentication is not supported; remove it",
-);
 const REQUIRES: &str = "it was removed from the language; add its labels to each peer selector";
 const GROUPS: &str = "cloud provider groups are not supported; use CIDRs";
 const NODES: &str = "node selectors are not supported; use the entities host and remote-node";
 
-const REFUSED_INGRESS: [Refused; 4] = [
-    AUTHENTICATION,
+const REFUSED_INGRESS: [Refused; 3] = [
     ("fromRequires", REQUIRES),
     ("fromGroups", GROUPS),
     ("fromNodes", NODES),
 ];
 
-const REFUSED_EGRESS: [Refused; 6] = [
-    AUTHENTICATION,
+const REFUSED_EGRESS: [Refused; 3] = [
     ("toRequires", REQUIRES),
     ("toGroups", GROUPS),
     ("toNodes", NODES),
-    (
-        "toServices",
-        "services are not known yet; name their endpoints with toEndpoints",
-    ),
-    ("toFQDNs", "names are not resolved yet; use toCIDR"),
 ];
 
 const INGRESS: Names = Names {
@@ -45,6 +37,7 @@ const INGRESS: Names = Names {
     entities: "fromEntities",
     cidr: "fromCIDR",
     cidr_set: "fromCIDRSet",
+    later: &[],
 };
 
 const EGRESS: Names = Names {
@@ -52,6 +45,7 @@ const EGRESS: Names = Names {
     entities: "toEntities",
     cidr: "toCIDR",
     cidr_set: "toCIDRSet",
+    later: &[peers::FQDNS, peers::SERVICES],
 };
 
 /// Reads a rule; `None` when something was reported about it.
@@ -66,18 +60,20 @@ pub(super) fn read(
         Direction::Ingress => (INGRESS, &REFUSED_INGRESS),
         Direction::Egress => (EGRESS, &REFUSED_EGRESS),
     };
-    let known = [
+    let own = [
         names.endpoints,
         names.entities,
         names.cidr,
         names.cidr_set,
         "toPorts",
         "icmps",
+        "authentication",
     ];
-    let rule = field.object(&known, refused)?;
-    let peers = peers::read(&rule, &names, context);
-    let ports = ports::read(&rule);
+    let rule = field.object(&[&own, names.later].concat(), refused)?;
+    let peers = peers::read(&rule, &names, context, action);
+    let ports = ports::read(&rule, direction, action);
     let types = icmp::read(&rule);
+    let authenticated = authentication(&rule, action);
     let destinations = match (ports?, types?) {
         (None, None) => Destinations::Any,
         (Some(list), None) | (None, Some(list)) => Destinations::Of(list),
@@ -90,10 +86,12 @@ pub(super) fn read(
         }
     };
     let peers = match (peers?, &destinations) {
-        (Some(selectors), _) => Peers::Of(selectors),
-        (None, Destinations::Of(_)) => Peers::Any,
+        (Some(_), _) if !authenticated? => Peers::Of(Vec::new()),
+        (Some(peers), _) => peers,
         // Neither peers nor ports: the rule only switches its direction to default deny.
         (None, Destinations::Any) => Peers::Of(Vec::new()),
+        (None, Destinations::Of(_)) if !authenticated? => Peers::Of(Vec::new()),
+        (None, Destinations::Of(_)) => Peers::Any,
     };
     Some(Rule {
         reference: RuleRef {
@@ -108,4 +106,34 @@ pub(super) fn read(
         peers,
         destinations,
     })
+}
+
+/// Whether the rule may have an effect: one that asks for authenticated peers allows nobody, since
+/// nobody is authenticated. A deny is not softened by it.
+fn authentication(rule: &Object<'_>, action: Action) -> Option<bool> {
+    let Some(field) = rule.get("authentication") else {
+        return Some(true);
+    };
+    let object = field.object(&["mode"], &[])?;
+    let mode = object.require("mode", "write disabled, or remove authentication")?;
+    match mode.text()? {
+        "disabled" => Some(true),
+        "required" | "test-always-fail" => {
+            field.unenforced(
+                match action {
+                    Action::Allow => "peers are not authenticated, so this rule allows nothing",
+                    Action::Deny => "peers are not authenticated, so this rule denies them all",
+                },
+                "remove it to judge peers by their labels and addresses",
+            );
+            Some(action == Action::Deny)
+        }
+        other => {
+            mode.error(
+                format!("{:?} is not a mode", syntax::shorten(other)),
+                "use disabled, required or test-always-fail",
+            );
+            None
+        }
+    }
 }

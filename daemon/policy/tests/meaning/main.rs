@@ -1,6 +1,7 @@
 //! What each field means, asked of whole policies: the answers are written by hand from the
 //! language's description, so that a misreading shared by both engines shows.
 
+mod later;
 mod network_policy;
 mod objects;
 mod peers;

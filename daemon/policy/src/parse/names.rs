@@ -1,0 +1,68 @@
+//! Names a later stage will resolve: DNS names, their patterns, services.
+
+use super::{field::Field, selector};
+use crate::syntax;
+
+/// The longest DNS name.
+const MAX_NAME: usize = 255;
+
+/// Checks `{matchName}` or `{matchPattern}`; `None` when something was reported about it.
+pub(super) fn selector(item: &Field<'_>) -> Option<()> {
+    let object = item.object(&["matchName", "matchPattern"], &[])?;
+    match (object.get("matchName"), object.get("matchPattern")) {
+        (Some(name), None) => dns_name(name, ""),
+        (None, Some(pattern)) => dns_name(pattern, "*"),
+        (None, None) | (Some(_), Some(_)) => {
+            item.error(
+                "must name one thing",
+                "write one of matchName and matchPattern",
+            );
+            None
+        }
+    }
+}
+
+fn dns_name(field: &Field<'_>, more: &str) -> Option<()> {
+    let text = field.text()?;
+    let allowed = |character: char| {
+        character.is_ascii_alphanumeric() || "-_.".contains(character) || more.contains(character)
+    };
+    if !text.is_empty() && text.len() <= MAX_NAME && text.chars().all(allowed) {
+        return Some(());
+    }
+    field.error(
+        format!("{:?} is not a DNS name", syntax::shorten(text)),
+        format!("use at most {MAX_NAME} letters, digits and -_.{more}"),
+    );
+    None
+}
+
+/// Checks a TLS server name.
+pub(super) fn server_name(field: &Field<'_>) -> Option<()> {
+    dns_name(field, "*")
+}
+
+/// Checks `{k8sService}` or `{k8sServiceSelector}`; `None` when something was reported about it.
+pub(super) fn service(item: &Field<'_>) -> Option<()> {
+    let object = item.object(&["k8sService", "k8sServiceSelector"], &[])?;
+    match (object.get("k8sService"), object.get("k8sServiceSelector")) {
+        (Some(service), None) => {
+            let service = service.object(&["serviceName", "namespace"], &[])?;
+            service.require("serviceName", "name the service")?.text()?;
+            service.get("namespace").map_or(Some(""), Field::text)?;
+        }
+        (None, Some(services)) => {
+            let services = services.object(&["selector", "namespace"], &[])?;
+            selector::read(services.require("selector", "select the services by label")?)?;
+            services.get("namespace").map_or(Some(""), Field::text)?;
+        }
+        (None, None) | (Some(_), Some(_)) => {
+            item.error(
+                "must name one thing",
+                "write one of k8sService and k8sServiceSelector",
+            );
+            return None;
+        }
+    }
+    Some(())
+}
