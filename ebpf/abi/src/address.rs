@@ -28,4 +28,10 @@ impl Address {
     pub const fn is_link_local_v6(&self) -> bool {
         self.0[0] == 0xfe && self.0[1] & 0xc0 == 0x80
     }
+
+    /// Whether this is the unspecified address `::` (RFC 4291, section 2.5.2).
+    #[inline(always)]
+    pub fn is_unspecified_v6(&self) -> bool {
+        self.0 == [0; 16]
+    }
 }

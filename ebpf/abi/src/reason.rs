@@ -12,7 +12,7 @@ pub enum ForwardReason {
     Reply = 3,
     /// An ICMP error about an allowed connection.
     Related = 4,
-    /// ARP or IPv6 neighbour discovery, which are never cut.
+    /// ARP, IPv6 neighbour discovery or a multicast listener message: never cut.
     Neighbour = 5,
 }
 
