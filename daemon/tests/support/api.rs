@@ -1,0 +1,101 @@
+//! The gRPC API over the unix socket, for tests that do not want to be async.
+
+use std::path::{Path, PathBuf};
+
+use flowd_proto::{
+    flow::{Flow, FlowFilter},
+    flowd::v1::{
+        EndpointStatus, LedgerRow, StatusRequest, StatusResponse, flowd_client::FlowdClient,
+    },
+    observer::{
+        GetFlowsRequest, get_flows_response::ResponseTypes, observer_client::ObserverClient,
+    },
+};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    net::UnixStream,
+    runtime::{Builder, Runtime},
+};
+use tonic::transport::{Channel, Endpoint, Uri};
+use tower::service_fn;
+
+/// A status with the flows of a flood in it is large.
+const MAX_ANSWER: usize = 64 << 20;
+
+/// One connection to a flowd.
+#[derive(Debug)]
+pub(crate) struct Api {
+    runtime: Runtime,
+    channel: Channel,
+}
+
+impl Api {
+    /// Connects to the socket.
+    pub(crate) fn connect(socket: &Path) -> Result<Self, String> {
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| error.to_string())?;
+        let path = PathBuf::from(socket);
+        let connector = service_fn(move |_: Uri| {
+            let path = path.clone();
+            async move { UnixStream::connect(path).await.map(TokioIo::new) }
+        });
+        let channel = runtime
+            .block_on(Endpoint::from_static("http://localhost").connect_with_connector(connector))
+            .map_err(|error| format!("{}: {error}", socket.display()))?;
+        Ok(Self { runtime, channel })
+    }
+
+    /// The flows a request asks for, or how it was refused.
+    pub(crate) fn get_flows(&self, request: GetFlowsRequest) -> Result<Vec<Flow>, tonic::Status> {
+        let mut client = ObserverClient::new(self.channel.clone());
+        self.runtime.block_on(async {
+            let mut stream = client.get_flows(request).await?.into_inner();
+            let mut flows = Vec::new();
+            while let Some(answer) = stream.message().await? {
+                if let Some(ResponseTypes::Flow(flow)) = answer.response_types {
+                    flows.push(flow);
+                }
+            }
+            Ok(flows)
+        })
+    }
+
+    /// Every flow in memory that passes the filter, oldest first.
+    pub(crate) fn flows(&self, filter: FlowFilter) -> Vec<Flow> {
+        let request = GetFlowsRequest {
+            first: true,
+            number: u64::MAX,
+            whitelist: vec![filter],
+            ..GetFlowsRequest::default()
+        };
+        self.get_flows(request).expect("the flows are served")
+    }
+
+    /// What flowd says of itself.
+    pub(crate) fn status(&self) -> Result<StatusResponse, String> {
+        let mut client =
+            FlowdClient::new(self.channel.clone()).max_decoding_message_size(MAX_ANSWER);
+        self.runtime
+            .block_on(client.status(StatusRequest {}))
+            .map(tonic::Response::into_inner)
+            .map_err(|error| error.to_string())
+    }
+
+    /// What flowd says of one workload of the shop.
+    pub(crate) fn endpoint(&self, name: &str) -> Option<EndpointStatus> {
+        let endpoints = self.status().ok()?.endpoints;
+        endpoints.into_iter().find(|one| one.name == name)
+    }
+
+    /// The counters of one verdict reason towards the workloads (ingress) or from them (egress).
+    pub(crate) fn ledger(&self, reason: &str, direction: i32) -> LedgerRow {
+        let ledger = self.status().expect("a status").ledger.unwrap_or_default();
+        ledger
+            .rows
+            .into_iter()
+            .find(|row| row.reason == reason && row.direction == direction)
+            .unwrap_or_default()
+    }
+}
