@@ -22,14 +22,28 @@ fn denial(endpoint: &Endpoint, reason: DropReason) -> Verdict {
     }
 }
 
-/// Counts a packet of a denied flow whose denial still stands; `None` if it must be judged.
+/// Counts a packet of a denied flow whose denial still stands; `None` if it must be judged. A table
+/// that was full may have room by now.
 #[inline(always)]
-pub fn again<T: Tables>(tables: &mut T, scene: &Scene, facts: &Facts) -> Option<Verdict> {
+pub fn stands<T: Tables>(tables: &mut T, scene: &Scene, facts: &Facts) -> Option<Verdict> {
+    again(tables, scene, facts, |denied| {
+        denied.direction == scene.direction as u8 && denied.reason != DropReason::TableFull as u8
+    })
+}
+
+/// Counts a packet in its denied flow, if that is alive and the same to the caller.
+#[inline(always)]
+fn again<T: Tables>(
+    tables: &mut T,
+    scene: &Scene,
+    facts: &Facts,
+    same: impl FnOnce(&Denied) -> bool,
+) -> Option<Verdict> {
     let limit = tables.timeouts().denied;
     let denied = tables.denied(&facts.key)?;
     if denied.generation != scene.endpoint.generation
-        || denied.direction != scene.direction as u8
         || scene.now.saturating_sub(denied.last) > limit
+        || !same(denied)
     {
         return None;
     }
@@ -90,9 +104,46 @@ pub fn judged<T: Tables>(
     judgement: &Judgement,
     reason: DropReason,
 ) -> Verdict {
-    if let Some(verdict) = again(tables, scene, facts) {
+    let direction = scene.direction as u8;
+    let same = |denied: &Denied| denied.direction == direction && denied.reason == reason as u8;
+    if let Some(verdict) = again(tables, scene, facts, same) {
         return verdict;
     }
+    first(tables, scene, facts, room, judgement, reason)
+}
+
+/// Drops a packet of a connection that was cut. Both its directions meet the same verdict, so they
+/// are one flow: two sides that go on sending are not told packet by packet.
+#[inline(always)]
+pub fn cut<T: Tables>(
+    tables: &mut T,
+    scene: &Scene,
+    facts: &Facts,
+    room: &mut Room,
+    judgement: &Judgement,
+    reason: DropReason,
+) -> Verdict {
+    let same = |denied: &Denied| {
+        denied.policy == judgement.policy
+            && denied.rule == judgement.rule
+            && denied.reason == reason as u8
+    };
+    if let Some(verdict) = again(tables, scene, facts, same) {
+        return verdict;
+    }
+    first(tables, scene, facts, room, judgement, reason)
+}
+
+/// Drops a packet that is told.
+#[inline(always)]
+fn first<T: Tables>(
+    tables: &mut T,
+    scene: &Scene,
+    facts: &Facts,
+    room: &mut Room,
+    judgement: &Judgement,
+    reason: DropReason,
+) -> Verdict {
     let verdict = denial(&scene.endpoint, reason);
     let slot = CounterIndex::of(verdict, scene.direction);
     tables.count(slot, scene.length);

@@ -10,7 +10,7 @@ use crate::{
     judge::{self, Judgement},
     notice, open,
     packet::{Facts, Headers, Packet, Room, Scene, Scratch},
-    parse::icmp,
+    parse::{Fragment, icmp},
     read::{self, Subject},
     tables::Tables,
     track::{self, Step},
@@ -176,7 +176,7 @@ fn act<T: Tables>(
 ) -> Verdict {
     let (verdict, step) = match met {
         Met::Cut(judgement, reason) => {
-            return deny::judged(tables, scene, facts, room, &judgement, reason);
+            return deny::cut(tables, scene, facts, room, &judgement, reason);
         }
         Met::Passed(verdict, step) => (verdict, step),
     };
@@ -220,8 +220,8 @@ fn tell<T: Tables>(
     told
 }
 
-/// Judges a known connection anew, in the direction that opened it. A verdict that turns from drop
-/// to forward is left for the sweep to tell; one that turns to drop is told by the drop itself.
+/// Judges a known connection anew, in the direction that opened it. A verdict that turns to forward
+/// or to audit is left for the sweep to tell; one that turns to drop is told by the drop itself.
 #[inline(always)]
 fn rejudge<T: Tables>(tables: &mut T, scene: &Scene, key: &ConnectionKey) {
     let Some(connection) = tables.connection(key) else {
@@ -238,7 +238,9 @@ fn rejudge<T: Tables>(tables: &mut T, scene: &Scene, key: &ConnectionKey) {
     let (verdict, reason) = judgement.verdict.to_numbers();
     let dropped = Verdict::Drop(DropReason::DefaultDenied).to_numbers().0;
     if let Some(entry) = tables.connection(key) {
-        if entry.verdict == dropped && verdict != dropped {
+        if verdict == dropped {
+            entry.marks &= !Marks::UNTOLD_VERDICT;
+        } else if entry.verdict != verdict {
             entry.marks |= Marks::UNTOLD_VERDICT;
         }
         entry.verdict = verdict;
@@ -278,7 +280,11 @@ fn remembered(connection: &Connection, verdict: Verdict, reply: bool) -> Judgeme
     }
 }
 
-/// Whether an ICMP error quotes a packet of a connection that passes.
+/// Whether an ICMP error is sent to the sender of the packet it quotes, and that packet is of a
+/// connection that passes.
+///
+/// A later fragment quotes nothing: what lies where the quote would be is anything. An error with
+/// a forged source is left to be judged, which finds that.
 #[inline(always)]
 fn related<P: Packet, T: Tables>(
     packet: &P,
@@ -293,7 +299,11 @@ fn related<P: Packet, T: Tables>(
         quoted_transport,
         ..
     } = headers;
-    if !icmp::quoted(packet, datagram, quoted_datagram, quoted_transport) {
+    if matches!(datagram.fragment, Fragment::Later { .. })
+        || open::spoofed(tables, scene, &datagram.source)
+        || !icmp::quoted(packet, datagram, quoted_datagram, quoted_transport)
+        || quoted_datagram.source != datagram.destination
+    {
         return false;
     }
     // The quoted packet ran the other way than the error about it.

@@ -140,12 +140,14 @@ pub fn swept_denied<T: Tables>(
         keyed(event, key, kind);
         event.time = now;
         event.flags = EventFlags::SWEPT;
+        event.ethertype = ethertype(key);
         if key.local == Address::default() && key.remote == key.local {
             event.flags |= EventFlags::NO_ADDRESSES;
+            // All that is known of it: where an unsupported ethertype is kept.
+            event.ethertype = key.remote_port;
         }
         event.direction = denied.direction;
         event.origin = denied.direction;
-        event.ethertype = ethertype(key);
         event.tcp_flags = denied.tcp_flags;
         event.icmp_type = denied.icmp_type;
         event.icmp_code = denied.icmp_code;

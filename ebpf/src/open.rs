@@ -20,7 +20,7 @@ pub fn open<T: Tables>(tables: &mut T, scene: &Scene, facts: &Facts, room: &mut 
     if spoofed(tables, scene, &facts.key.local) {
         return deny::refuse(tables, scene, facts, room, DropReason::SourceAddress);
     }
-    if let Some(verdict) = deny::again(tables, scene, facts) {
+    if let Some(verdict) = deny::stands(tables, scene, facts) {
         return verdict;
     }
     let judgement = judge::judge(
@@ -86,7 +86,7 @@ fn no_room<T: Tables>(
 /// Whether an egress packet carries a source address that is not the workload's own. Link-local
 /// IPv6 addresses cannot leave the link and are the workload's by their nature.
 #[inline(always)]
-fn spoofed<T: Tables>(tables: &T, scene: &Scene, source: &Address) -> bool {
+pub fn spoofed<T: Tables>(tables: &T, scene: &Scene, source: &Address) -> bool {
     match scene.direction {
         flowd_abi::Direction::Ingress => false,
         flowd_abi::Direction::Egress => {

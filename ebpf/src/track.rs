@@ -2,12 +2,13 @@
 
 use flowd_abi::{
     Connection, ConnectionKey, Direction,
-    connection::{Marks, State},
+    connection::{KeyKind, Marks, State},
     protocol,
 };
 
 use crate::{
     packet::{Facts, Scene, tcp_flag},
+    parse::icmp,
     tables::{Tables, Timeouts},
 };
 
@@ -42,17 +43,23 @@ pub fn expired(
 }
 
 /// Whether this packet opens a new connection under the key of an old one: a bare SYN against the
-/// old opening direction, or one after the old connection's end.
+/// old opening direction, or one after the old connection's end; an echo against it, or its answer
+/// along it, which meet under one key where the identifier is 0.
 ///
-/// A SYN from the side that answered must never ride on the old verdict: it is judged.
+/// What opens from the side that answered must never ride on the old verdict: it is judged.
 #[inline(always)]
 pub fn reopens(scene: &Scene, facts: &Facts, connection: &Connection) -> bool {
-    if facts.key.protocol != protocol::TCP
-        || facts.tcp_flags & (tcp_flag::SYN | tcp_flag::ACK) != tcp_flag::SYN
-    {
-        return false;
+    let against = connection.origin != scene.direction as u8;
+    match facts.key.protocol {
+        protocol::TCP => {
+            let bare = facts.tcp_flags & (tcp_flag::SYN | tcp_flag::ACK) == tcp_flag::SYN;
+            bare && (against || connection.state >= State::Closing as u8)
+        }
+        protocol::ICMP | protocol::ICMPV6 => {
+            facts.key.kind == KeyKind::Query as u8 && icmp::asks(facts.icmp_type) == against
+        }
+        _ => false,
     }
-    connection.origin != scene.direction as u8 || connection.state >= State::Closing as u8
 }
 
 /// What a packet did to its connection that is worth telling.

@@ -7,14 +7,15 @@ use crate::packet::Packet;
 
 const HEADER: u32 = 8;
 
-/// How a message of this type is tracked.
+/// How a message of this type is tracked. Echo is the only query: a connection's key does not hold
+/// the type, and what allows one query must not carry another (timestamp, address mask), nor may
+/// policies that name them be asked only once.
 #[inline(always)]
 pub fn kind(protocol: u8, icmp_type: u8) -> TransportKind {
     if protocol == protocol::ICMP {
         match icmp_type {
-            // Echo, timestamp, information, address mask.
-            8 | 13 | 15 | 17 => TransportKind::Query,
-            0 | 14 | 16 | 18 => TransportKind::Answer,
+            8 => TransportKind::Query,
+            0 => TransportKind::Answer,
             // Unreachable, source quench, time exceeded, parameter problem.
             3 | 4 | 11 | 12 => TransportKind::Error,
             _ => TransportKind::OneWay,
@@ -28,6 +29,12 @@ pub fn kind(protocol: u8, icmp_type: u8) -> TransportKind {
             _ => TransportKind::OneWay,
         }
     }
+}
+
+/// Whether a query or an answer of this type is the query: echo, of either version.
+#[inline(always)]
+pub fn asks(icmp_type: u8) -> bool {
+    icmp_type == 8 || icmp_type == 128
 }
 
 /// Reads an ICMP or ICMPv6 header.
@@ -48,13 +55,23 @@ pub fn parse<P: Packet>(packet: &P, datagram: &Datagram, transport: &mut Transpo
     Ok(())
 }
 
-/// Whether this is neighbour discovery (RFC 4861: router and neighbour solicitation and
-/// advertisement), which only counts when it cannot have crossed a router: hop limit 255.
+/// Whether this is what a link needs to work at all (RFC 4890, section 4.4.1): neighbour discovery
+/// (RFC 4861: router and neighbour solicitation and advertisement), which only counts when it
+/// cannot have crossed a router (hop limit 255), and multicast listener messages (RFC 3810), which
+/// cannot leave the link (hop limit 1, link-local or no source).
 #[inline(always)]
 pub fn is_neighbour_discovery(datagram: &Datagram, transport: &Transport) -> bool {
-    datagram.protocol == protocol::ICMPV6
-        && datagram.hop_limit == 255
-        && matches!(transport.icmp_type, 133..=136)
+    if datagram.protocol != protocol::ICMPV6 {
+        return false;
+    }
+    match transport.icmp_type {
+        133..=136 => datagram.hop_limit == 255,
+        130..=132 | 143 => {
+            let source = &datagram.source;
+            datagram.hop_limit == 1 && (source.is_link_local_v6() || source.is_unspecified_v6())
+        }
+        _ => false,
+    }
 }
 
 /// Reads the datagram an ICMP error quotes, with its ports: enough to find its connection. `false`

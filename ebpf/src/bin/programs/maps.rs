@@ -5,8 +5,8 @@ use aya_ebpf::{
     macros::btf_map,
 };
 use flowd_abi::{
-    Connection, ConnectionKey, Counter, CounterIndex, Denied, Endpoint, FragmentHead,
-    FragmentKey, Peer, PolicyEntry,
+    Connection, ConnectionKey, Counter, CounterIndex, Denied, Endpoint, FragmentHead, FragmentKey,
+    Peer, PolicyEntry,
 };
 use flowd_ebpf::Scratch;
 
@@ -29,7 +29,8 @@ pub(crate) static DENIED: LruHashMap<ConnectionKey, Denied, 1024> = LruHashMap::
 pub(crate) static FRAGMENTS: LruHashMap<FragmentKey, FragmentHead, 1024> = LruHashMap::new();
 
 #[btf_map]
-pub(crate) static COUNTERS: PerCpuArray<Counter, { CounterIndex::LEN as usize }> = PerCpuArray::new();
+pub(crate) static COUNTERS: PerCpuArray<Counter, { CounterIndex::LEN as usize }> =
+    PerCpuArray::new();
 
 #[btf_map]
 pub(crate) static SCRATCH: PerCpuArray<Scratch, 1> = PerCpuArray::new();
