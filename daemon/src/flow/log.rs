@@ -21,11 +21,11 @@ use super::record::Record;
 /// Flows kept when nobody says otherwise: about 26 MB, minutes of a busy node.
 pub const DEFAULT_CAPACITY: usize = 131_072;
 
-/// Buffers of evicted segments kept for the writer, so that a full log allocates nothing.
-const SPARE_BUFFERS: usize = 8;
+/// Evicted segments kept for the writer, so that a full log allocates nothing.
+const SPARE_SEGMENTS: usize = 8;
 
 /// Flows that were appended together.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Segment {
     first: u64,
     oldest: i64,
@@ -109,7 +109,7 @@ pub struct Writer {
     head: watch::Sender<u64>,
     capacity: usize,
     evicted: Vec<Arc<Segment>>,
-    spare: Vec<Vec<Record>>,
+    spare: Vec<Arc<Segment>>,
 }
 
 /// A log that keeps at least the last `capacity` flows less one batch, and never more than
@@ -146,13 +146,20 @@ impl Writer {
             oldest = oldest.min(record.time);
             newest = newest.max(record.time);
         }
-        let records = std::mem::replace(batch, self.spare.pop().unwrap_or_default());
-        let segment = Arc::new(Segment {
+        let filled = Segment {
             first,
             oldest,
             newest,
-            records,
-        });
+            records: std::mem::take(batch),
+        };
+        let mut spare = self.spare.pop().unwrap_or_default();
+        let segment = match Arc::get_mut(&mut spare) {
+            Some(slot) => {
+                *batch = std::mem::replace(slot, filled).records;
+                spare
+            }
+            None => Arc::new(filled),
+        };
         let head = segment.end();
         self.push(segment);
         self.head.send_replace(head);
@@ -172,14 +179,14 @@ impl Writer {
         }
     }
 
-    /// Frees what was evicted, outside the lock; the buffers of segments nobody reads come back.
+    /// Frees what was evicted, outside the lock; segments nobody reads are filled again.
     fn reclaim(&mut self) {
-        for segment in self.evicted.drain(..) {
-            if let Some(mut segment) = Arc::into_inner(segment)
-                && self.spare.len() < SPARE_BUFFERS
+        for mut segment in self.evicted.drain(..) {
+            if self.spare.len() < SPARE_SEGMENTS
+                && let Some(unread) = Arc::get_mut(&mut segment)
             {
-                segment.records.clear();
-                self.spare.push(segment.records);
+                unread.records.clear();
+                self.spare.push(segment);
             }
         }
     }
