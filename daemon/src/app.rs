@@ -242,7 +242,7 @@ impl KernelSide {
             policies: Source::new(
                 config.policies.clone(),
                 good.join("policies"),
-                flowd_policy::parse,
+                |file, text| flowd_policy::read(file, text).map(|contents| vec![contents]),
             ),
             namespace,
             resolver: Resolver::new(numbers),

@@ -13,6 +13,14 @@ impl NamedPorts {
         self.0.entry(key).or_default().insert(port);
     }
 
+    /// Adds the ports of another workload of the same identity.
+    pub fn merge(&mut self, other: &Self) {
+        for ((protocol, name), ports) in &other.0 {
+            let key = (*protocol, name.clone());
+            self.0.entry(key).or_default().extend(ports);
+        }
+    }
+
     /// The ports of a name.
     pub fn get(&self, protocol: u8, name: &str) -> impl Iterator<Item = u16> {
         let ports = self.0.get(&(protocol, name.to_owned()));

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, net::IpAddr, path::PathBuf};
 
+use flowd_abi::protocol;
 use flowd_policy::{Diagnostic, labels};
 use serde::Deserialize;
 use serde_saphyr::Spanned;
@@ -13,6 +14,8 @@ const API_VERSION: &str = "flowd.io/v1";
 const KIND: &str = "Endpoint";
 /// A workload has a handful of addresses; more is a mistake.
 const MAX_ADDRESSES: usize = 64;
+/// Named ports of one workload, at most.
+const MAX_PORTS: usize = 256;
 /// Text of a message that quotes what was written, at most.
 const QUOTED: usize = 80;
 
@@ -41,6 +44,8 @@ struct Spec {
     addresses: WrittenAddresses,
     attach: WrittenAttach,
     #[serde(default)]
+    ports: Vec<WrittenPort>,
+    #[serde(default)]
     mode: WrittenMode,
     #[serde(default = "yes")]
     check_source: bool,
@@ -58,6 +63,24 @@ enum WrittenAddresses {
 struct WrittenAttach {
     interface: Option<String>,
     netns: Option<PathBuf>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenPort {
+    name: String,
+    port: u16,
+    #[serde(default)]
+    protocol: WrittenProtocol,
+}
+
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+enum WrittenProtocol {
+    #[default]
+    Tcp,
+    Udp,
+    Sctp,
 }
 
 #[derive(Clone, Copy, Default, Deserialize)]
@@ -152,7 +175,11 @@ fn convert(
             ));
         }
     };
+    if spec.ports.len() > MAX_PORTS {
+        return Err(("spec.ports", format!("must have at most {MAX_PORTS} ports")));
+    }
     Ok(EndpointSpec {
+        ports: spec.ports.iter().map(named_port).collect(),
         addresses: addresses(spec.addresses, &attach)?,
         namespace: metadata.namespace,
         name: metadata.name,
@@ -167,6 +194,15 @@ fn convert(
         file: file.to_owned(),
         line,
     })
+}
+
+fn named_port(port: &WrittenPort) -> (u8, &str, u16) {
+    let number = match port.protocol {
+        WrittenProtocol::Tcp => protocol::TCP,
+        WrittenProtocol::Udp => protocol::UDP,
+        WrittenProtocol::Sctp => protocol::SCTP,
+    };
+    (number, &port.name, port.port)
 }
 
 fn addresses(

@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, path::PathBuf};
 
-use flowd_policy::Labels;
+use flowd_policy::{Labels, NamedPorts};
 
 use crate::serve::status::Mode;
 
@@ -17,6 +17,8 @@ pub struct EndpointSpec {
     pub labels: Labels,
     /// Its addresses.
     pub addresses: Addresses,
+    /// Its ports that have names.
+    pub ports: NamedPorts,
     /// Where its packets are met.
     pub attach: Attach,
     /// What is done with a denial.

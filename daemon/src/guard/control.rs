@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use flowd_policy::{Policy, PolicySet};
+use flowd_policy::{Contents, PolicySet};
 
 use super::{
     Board,
@@ -41,7 +41,7 @@ pub struct Parts {
     /// Endpoint files.
     pub endpoints: Source<EndpointSpec>,
     /// Policy files.
-    pub policies: Source<Policy>,
+    pub policies: Source<Contents>,
     /// The namespace whose devices are guarded.
     pub namespace: Namespace,
     /// The resolver.
@@ -99,7 +99,7 @@ impl Control {
         let endpoints_changed = self.parts.endpoints.refresh();
         let policies_changed = self.parts.policies.refresh();
         if policies_changed {
-            self.set = self.parts.policies.objects().cloned().collect();
+            self.set = policy_set(&self.parts.policies);
         }
         self.problem = None;
         match links::list(&self.parts.namespace) {
@@ -271,6 +271,16 @@ impl Control {
             })
             .collect()
     }
+}
+
+/// The policies of all files; a CIDR group counts for every one of them.
+fn policy_set(source: &Source<Contents>) -> PolicySet {
+    let (mut policies, mut groups) = (Vec::new(), Vec::new());
+    for contents in source.objects() {
+        policies.extend(contents.policies.iter().cloned());
+        groups.extend(contents.groups.iter().cloned());
+    }
+    PolicySet::with_groups(policies, &groups)
 }
 
 fn is_behind(endpoint: &EndpointStatus) -> bool {

@@ -23,7 +23,7 @@ pub(super) fn directory(node_name: &str, resolver: &Resolver, host: &[Link]) -> 
         let labels: Arc<[String]> = labels.split(',').map(str::to_owned).collect();
         directory.identities.insert(*identity, labels);
     }
-    for (prefix, class) in &numbers.classes {
+    for (prefix, class) in numbers.classes.iter().chain(&numbers.pod_classes) {
         directory.classes.insert(*class, prefix.to_string());
     }
     for (policy, deniers) in &numbers.default_deny {

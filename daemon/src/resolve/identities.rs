@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use flowd_policy::{Labels, World};
+use flowd_policy::{Labels, NamedPorts, World};
 use ipnet::IpNet;
 
 /// What the compiler sees, kept up to date.
@@ -14,7 +14,16 @@ use ipnet::IpNet;
 pub struct Identities {
     world: World,
     in_use: BTreeSet<u32>,
-    classes: BTreeMap<u32, IpNet>,
+    classes: Classes,
+}
+
+/// Address blocks by the number of their class.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Classes {
+    /// Of addresses outside.
+    pub world: BTreeMap<u32, IpNet>,
+    /// Of workloads and nodes by their address.
+    pub pods: BTreeMap<u32, IpNet>,
 }
 
 impl Default for Identities {
@@ -22,7 +31,7 @@ impl Default for Identities {
         Self {
             world: World::new(),
             in_use: BTreeSet::new(),
-            classes: BTreeMap::new(),
+            classes: Classes::default(),
         }
     }
 }
@@ -30,7 +39,7 @@ impl Default for Identities {
 impl Identities {
     /// Moves on to the identities and classes of the next plan; those of the last one stay until
     /// the one after.
-    pub fn follow(&mut self, wanted: &BTreeMap<u32, Labels>, classes: BTreeMap<u32, IpNet>) {
+    pub fn follow(&mut self, wanted: &BTreeMap<u32, (Labels, NamedPorts)>, classes: Classes) {
         let known: Vec<u32> = self.world.identities().keys().copied().collect();
         for identity in known {
             let reserved = identity < 256;
@@ -38,13 +47,15 @@ impl Identities {
                 self.world.remove(identity);
             }
         }
-        for (identity, labels) in wanted {
+        for (identity, (labels, ports)) in wanted {
             self.world.insert(*identity, labels.clone());
+            self.world.set_named_ports(*identity, ports.clone());
         }
         self.in_use = wanted.keys().copied().collect();
-        let mut both = self.classes.clone();
-        both.extend(classes.iter().map(|(class, prefix)| (*class, *prefix)));
-        self.world.set_classes(both);
+        self.world
+            .set_classes(both(&self.classes.world, &classes.world));
+        self.world
+            .set_pod_classes(both(&self.classes.pods, &classes.pods));
         self.classes = classes;
     }
 
@@ -54,7 +65,14 @@ impl Identities {
     }
 
     /// The classes of the plan.
-    pub const fn classes(&self) -> &BTreeMap<u32, IpNet> {
+    pub const fn classes(&self) -> &Classes {
         &self.classes
     }
+}
+
+fn both(last: &BTreeMap<u32, IpNet>, next: &BTreeMap<u32, IpNet>) -> BTreeMap<u32, IpNet> {
+    last.iter()
+        .chain(next)
+        .map(|(class, prefix)| (*class, *prefix))
+        .collect()
 }

@@ -4,6 +4,8 @@ mod identities;
 mod numbers;
 mod plan;
 mod resolver;
+#[cfg(test)]
+mod tests;
 
 pub use identities::Identities;
 pub use numbers::Numbers;

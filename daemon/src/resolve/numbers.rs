@@ -27,6 +27,8 @@ pub struct Numbers {
     pub identities: BTreeMap<String, u32>,
     /// CIDR classes by their prefix.
     pub classes: BTreeMap<IpNet, u32>,
+    /// Classes of workloads and nodes by their address, by prefix.
+    pub pod_classes: BTreeMap<IpNet, u32>,
     /// Who switched a policy id to default deny.
     pub default_deny: BTreeMap<u32, Vec<PolicyRef>>,
     /// The last generation handed out.
@@ -48,6 +50,7 @@ impl Numbers {
             endpoints: BTreeMap::new(),
             identities: BTreeMap::new(),
             classes: BTreeMap::new(),
+            pod_classes: BTreeMap::new(),
             default_deny: BTreeMap::new(),
             generation: first,
             rules: RuleTable::starting_at(first),
@@ -102,6 +105,11 @@ impl Numbers {
     /// The class of a prefix.
     pub fn class(&mut self, prefix: IpNet) -> u32 {
         assign(&mut self.classes, &mut self.next_class, prefix)
+    }
+
+    /// The class of workloads and nodes whose address is inside a prefix.
+    pub fn pod_class(&mut self, prefix: IpNet) -> u32 {
+        assign(&mut self.pod_classes, &mut self.next_class, prefix)
     }
 
     /// A policy id nobody has had.

@@ -2,16 +2,18 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    net::IpAddr,
+    net::{IpAddr, Ipv4Addr},
     sync::Arc,
 };
 
 use flowd_abi::{Direction, Endpoint, Peer, endpoint::EndpointFlags};
-use flowd_policy::{CompileError, CompiledDirection, Labels, PolicySet, Subject, compile};
-use ipnet::IpNet;
+use flowd_policy::{
+    CompileError, CompiledDirection, Labels, NamedPorts, PolicySet, Subject, cidr, compile,
+};
+use ipnet::{IpNet, Ipv4Net};
 
 use super::{
-    identities::Identities,
+    identities::{Classes, Identities},
     numbers::Numbers,
     plan::{CompiledPolicy, Plan, PlannedEndpoint, label_key},
 };
@@ -59,6 +61,9 @@ pub struct Resolver {
 /// Policy ids of one identity: ingress, egress; 0 for none.
 type PolicyIds = (u32, u32);
 
+/// Labels and named ports by identity.
+type Wanted = BTreeMap<u32, (Labels, NamedPorts)>;
+
 /// The policy ids of every identity, and the policies behind them.
 type Compilation = (HashMap<u32, PolicyIds>, BTreeMap<u32, CompiledPolicy>);
 
@@ -82,11 +87,6 @@ impl Resolver {
         &self.plan
     }
 
-    /// The CIDR classes of the last plan.
-    pub const fn classes(&self) -> &BTreeMap<u32, IpNet> {
-        self.identities.classes()
-    }
-
     /// Makes the next plan; `None` when it would be the last one again.
     ///
     /// # Errors
@@ -94,12 +94,7 @@ impl Resolver {
     /// When the policies cannot be compiled; the last plan stays.
     pub fn resolve(&mut self, inputs: &Inputs) -> Result<Option<&Plan>, CompileError> {
         let wanted = self.wanted_identities(inputs);
-        let classes: BTreeMap<u32, IpNet> = inputs
-            .policies
-            .prefixes()
-            .into_iter()
-            .map(|prefix| (self.numbers.class(prefix), prefix))
-            .collect();
+        let classes = self.classes(inputs);
         self.identities.follow(&wanted, classes);
         let peers = self.peers(inputs);
         let (ids, policies) = self.compile_all(inputs, &wanted)?;
@@ -139,42 +134,74 @@ impl Resolver {
         Ok(Some(&self.plan))
     }
 
-    fn wanted_identities(&mut self, inputs: &Inputs) -> BTreeMap<u32, Labels> {
-        inputs
-            .endpoints
-            .iter()
-            .map(|endpoint| {
-                let labels = &endpoint.spec.labels;
-                (self.numbers.identity(&label_key(labels)), labels.clone())
-            })
-            .collect()
+    /// Identities with their labels and all named ports that any of their workloads has.
+    fn wanted_identities(&mut self, inputs: &Inputs) -> Wanted {
+        let mut wanted = Wanted::new();
+        for endpoint in &inputs.endpoints {
+            let labels = &endpoint.spec.labels;
+            let identity = self.numbers.identity(&label_key(labels));
+            let entry = wanted.entry(identity);
+            let (_, ports) = entry.or_insert_with(|| (labels.clone(), NamedPorts::default()));
+            ports.merge(&endpoint.spec.ports);
+        }
+        wanted
+    }
+
+    fn classes(&mut self, inputs: &Inputs) -> Classes {
+        let (world, pods) = (inputs.policies.prefixes(), inputs.policies.pod_prefixes());
+        let numbers = &mut self.numbers;
+        Classes {
+            world: world
+                .into_iter()
+                .map(|prefix| (numbers.class(prefix), prefix))
+                .collect(),
+            pods: pods
+                .into_iter()
+                .map(|prefix| (numbers.pod_class(prefix), prefix))
+                .collect(),
+        }
     }
 
     /// Prefixes of policies, then the host's addresses, then workloads': the later ones win.
     fn peers(&mut self, inputs: &Inputs) -> BTreeMap<(u32, [u8; 16]), Peer> {
         let mut peers = BTreeMap::new();
-        for (class, prefix) in self.identities.classes() {
+        let Self {
+            identities,
+            numbers,
+            ..
+        } = self;
+        let classes = identities.classes();
+        if classes.world.values().any(covers_all_v4) {
+            // IPv4 lies in the same trie, as a part of IPv6 that no IPv6 prefix means.
+            peers.insert(prefix_key(IpNet::V4(Ipv4Net::default())), Peer::WORLD);
+        }
+        for (class, prefix) in &classes.world {
             let peer = Peer {
                 class: *class,
                 ..Peer::WORLD
             };
             peers.insert(prefix_key(*prefix), peer);
         }
+        let pod_class = |address: &IpAddr| cidr::class_of(&classes.pods, *address);
         for address in &inputs.host {
             let peer = Peer {
                 identity: HOST_IDENTITY,
-                class: 0,
+                class: pod_class(address),
                 endpoint: 0,
             };
             peers.insert(host_key(*address), peer);
         }
         for endpoint in &inputs.endpoints {
             let peer = Peer {
-                identity: self.numbers.identity(&label_key(&endpoint.spec.labels)),
+                identity: numbers.identity(&label_key(&endpoint.spec.labels)),
                 class: 0,
-                endpoint: self.numbers.endpoint(&endpoint.spec.key()),
+                endpoint: numbers.endpoint(&endpoint.spec.key()),
             };
             for address in &endpoint.addresses {
+                let peer = Peer {
+                    class: pod_class(address),
+                    ..peer
+                };
                 peers.insert(host_key(*address), peer);
             }
         }
@@ -186,11 +213,11 @@ impl Resolver {
     fn compile_all(
         &mut self,
         inputs: &Inputs,
-        wanted: &BTreeMap<u32, Labels>,
+        wanted: &Wanted,
     ) -> Result<Compilation, CompileError> {
         let before = self.ids_before();
         let (mut ids, mut policies) = (HashMap::new(), BTreeMap::new());
-        for (identity, labels) in wanted {
+        for (identity, (labels, _)) in wanted {
             let compiled = compile(
                 &inputs.policies,
                 Subject { labels },
@@ -323,11 +350,19 @@ fn same(after: &BTreeMap<u32, PlannedEndpoint>, before: &BTreeMap<u32, PlannedEn
         })
 }
 
-fn prefix_key(prefix: IpNet) -> (u32, [u8; 16]) {
+pub(super) fn prefix_key(prefix: IpNet) -> (u32, [u8; 16]) {
     let length = u32::from(prefix.prefix_len());
     match prefix {
         IpNet::V4(net) => (96 + length, address_of(IpAddr::V4(net.network())).0),
         IpNet::V6(net) => (length, address_of(IpAddr::V6(net.network())).0),
+    }
+}
+
+/// Whether an IPv6 prefix holds the place of IPv4 in the trie, `::ffff:0:0/96`.
+fn covers_all_v4(prefix: &IpNet) -> bool {
+    match prefix {
+        IpNet::V4(_) => false,
+        IpNet::V6(prefix) => prefix.contains(&Ipv4Addr::UNSPECIFIED.to_ipv6_mapped()),
     }
 }
 
