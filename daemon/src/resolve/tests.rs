@@ -1,7 +1,5 @@
 //! What a plan is, and what makes a new one.
 
-use std::net::IpAddr;
-
 use flowd_abi::Peer;
 use flowd_policy::PolicySet;
 use ipnet::{IpNet, Ipv4Net};
