@@ -8,6 +8,7 @@
 //!
 //! Nothing here reads a file, a clock or the network.
 
+pub mod cases;
 pub mod cidr;
 pub mod labels;
 

@@ -8,7 +8,7 @@ use crate::{
 
 /// A field of a document.
 #[derive(Clone)]
-pub(super) struct Field<'a> {
+pub(crate) struct Field<'a> {
     report: &'a Report,
     node: &'a Node,
     /// Where the key stands; for list items where the item stands.
@@ -17,16 +17,16 @@ pub(super) struct Field<'a> {
 }
 
 /// The fields of an object that are known to be allowed there.
-pub(super) struct Object<'a> {
+pub(crate) struct Object<'a> {
     field: Field<'a>,
     entries: Vec<(&'a str, Field<'a>)>,
 }
 
 /// A field that is part of the language but refused, and why.
-pub(super) type Refused = (&'static str, &'static str);
+pub(crate) type Refused = (&'static str, &'static str);
 
 impl<'a> Field<'a> {
-    pub(super) fn root(report: &'a Report, node: &'a Node) -> Self {
+    pub(crate) fn root(report: &'a Report, node: &'a Node) -> Self {
         Self {
             report,
             node,
@@ -35,45 +35,45 @@ impl<'a> Field<'a> {
         }
     }
 
-    pub(super) const fn report(&self) -> &'a Report {
+    pub(crate) const fn report(&self) -> &'a Report {
         self.report
     }
 
-    pub(super) const fn value(&self) -> &'a Value {
+    pub(crate) const fn value(&self) -> &'a Value {
         &self.node.value
     }
 
     /// The line the value starts at.
-    pub(super) const fn line(&self) -> u32 {
+    pub(crate) const fn line(&self) -> u32 {
         self.node.place.line
     }
 
     /// Reports what is wrong with the value, and what would be right.
-    pub(super) fn error(&self, message: impl Into<String>, help: impl Into<String>) {
+    pub(crate) fn error(&self, message: impl Into<String>, help: impl Into<String>) {
         self.report
             .error(self.node.place, &self.path, message.into(), help.into());
     }
 
     /// Reports what is wrong with the field being there at all.
-    pub(super) fn refuse(&self, message: impl Into<String>, help: impl Into<String>) {
+    pub(crate) fn refuse(&self, message: impl Into<String>, help: impl Into<String>) {
         self.report
             .error(self.key, &self.path, message.into(), help.into());
     }
 
     /// Reports what the author should know.
-    pub(super) fn warning(&self, message: impl Into<String>, help: impl Into<String>) {
+    pub(crate) fn warning(&self, message: impl Into<String>, help: impl Into<String>) {
         self.report
             .warning(self.node.place, &self.path, message.into(), help.into());
     }
 
     /// Reports that the field is valid but not enforced as written.
-    pub(super) fn unenforced(&self, message: impl Into<String>, help: impl Into<String>) {
+    pub(crate) fn unenforced(&self, message: impl Into<String>, help: impl Into<String>) {
         self.report
             .unenforced(self.key, &self.path, message.into(), help.into());
     }
 
     /// The object's fields; anything that is neither `known` nor `refused` is an error.
-    pub(super) fn object(&self, known: &[&str], refused: &[Refused]) -> Option<Object<'a>> {
+    pub(crate) fn object(&self, known: &[&str], refused: &[Refused]) -> Option<Object<'a>> {
         let mut entries = Vec::new();
         for (name, field) in self.entries()? {
             if known.contains(&name) {
@@ -94,7 +94,7 @@ impl<'a> Field<'a> {
     }
 
     /// All entries of an object whose keys are free.
-    pub(super) fn entries(&self) -> Option<Vec<(&'a str, Field<'a>)>> {
+    pub(crate) fn entries(&self) -> Option<Vec<(&'a str, Field<'a>)>> {
         let Value::Object(entries) = &self.node.value else {
             return self.wrong("an object");
         };
@@ -117,7 +117,7 @@ impl<'a> Field<'a> {
     }
 
     /// The items of a list.
-    pub(super) fn items(&self) -> Option<Vec<Self>> {
+    pub(crate) fn items(&self) -> Option<Vec<Self>> {
         let Value::List(items) = &self.node.value else {
             return self.wrong("a list");
         };
@@ -130,7 +130,7 @@ impl<'a> Field<'a> {
         Some(items.iter().enumerate().map(field).collect())
     }
 
-    pub(super) fn text(&self) -> Option<&'a str> {
+    pub(crate) fn text(&self) -> Option<&'a str> {
         let expected = match &self.node.value {
             Value::Text(text) => return Some(text),
             Value::Boolean(_) | Value::Integer(_) | Value::Float(_) => "a text; put it in quotes",
@@ -139,7 +139,7 @@ impl<'a> Field<'a> {
         self.wrong(expected)
     }
 
-    pub(super) fn boolean(&self) -> Option<bool> {
+    pub(crate) fn boolean(&self) -> Option<bool> {
         match &self.node.value {
             Value::Boolean(value) => Some(*value),
             Value::Text(_)
@@ -152,7 +152,7 @@ impl<'a> Field<'a> {
     }
 
     /// Whether the value is null or an empty list.
-    pub(super) fn is_blank(&self) -> bool {
+    pub(crate) fn is_blank(&self) -> bool {
         match &self.node.value {
             Value::Null => true,
             Value::List(items) => items.is_empty(),
@@ -180,7 +180,7 @@ impl<'a> Field<'a> {
 
 impl<'a> Object<'a> {
     /// A field that is there and not null.
-    pub(super) fn get(&self, name: &str) -> Option<&Field<'a>> {
+    pub(crate) fn get(&self, name: &str) -> Option<&Field<'a>> {
         self.entries
             .iter()
             .find(|(entry, _)| *entry == name)
@@ -189,7 +189,7 @@ impl<'a> Object<'a> {
     }
 
     /// A field that must be there.
-    pub(super) fn require(&self, name: &str, help: &str) -> Option<&Field<'a>> {
+    pub(crate) fn require(&self, name: &str, help: &str) -> Option<&Field<'a>> {
         let field = self.get(name);
         if field.is_none() {
             self.field.error(format!("{name} is missing"), help);
@@ -198,12 +198,12 @@ impl<'a> Object<'a> {
     }
 
     /// The items of a list field, `None` when it is absent.
-    pub(super) fn items(&self, name: &str) -> Option<Vec<Field<'a>>> {
+    pub(crate) fn items(&self, name: &str) -> Option<Vec<Field<'a>>> {
         self.get(name)?.items()
     }
 
     /// The object itself.
-    pub(super) const fn field(&self) -> &Field<'a> {
+    pub(crate) const fn field(&self) -> &Field<'a> {
         &self.field
     }
 }

@@ -2,7 +2,7 @@
 
 mod cidr_group;
 mod document;
-mod field;
+pub(crate) mod field;
 mod icmp;
 mod layer7;
 mod metadata;
@@ -10,7 +10,7 @@ mod names;
 mod network_policy;
 mod peers;
 mod ports;
-mod report;
+pub(crate) mod report;
 mod rule;
 mod selector;
 mod spec;

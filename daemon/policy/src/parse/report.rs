@@ -8,7 +8,7 @@ use crate::{diagnostic::Diagnostic, yaml::Place};
 const MAX_FINDINGS: usize = 64;
 
 /// The findings about one file, errors and warnings apart.
-pub(super) struct Report {
+pub(crate) struct Report {
     file: String,
     errors: RefCell<Vec<Diagnostic>>,
     warnings: RefCell<Vec<Diagnostic>>,
@@ -16,7 +16,7 @@ pub(super) struct Report {
 }
 
 impl Report {
-    pub(super) fn new(file: &str) -> Self {
+    pub(crate) fn new(file: &str) -> Self {
         Self {
             file: file.to_owned(),
             errors: RefCell::default(),
@@ -25,12 +25,12 @@ impl Report {
         }
     }
 
-    pub(super) fn file(&self) -> &str {
+    pub(crate) fn file(&self) -> &str {
         &self.file
     }
 
     /// Something that makes the policy invalid.
-    pub(super) fn error(&self, place: Place, path: &str, message: String, help: String) {
+    pub(crate) fn error(&self, place: Place, path: &str, message: String, help: String) {
         let mut errors = self.errors.borrow_mut();
         if errors.len() < MAX_FINDINGS {
             errors.push(self.finding(place, path, message, help));
@@ -38,7 +38,7 @@ impl Report {
     }
 
     /// Something the author should know although the policy is valid.
-    pub(super) fn warning(&self, place: Place, path: &str, message: String, help: String) {
+    pub(crate) fn warning(&self, place: Place, path: &str, message: String, help: String) {
         let mut warnings = self.warnings.borrow_mut();
         if warnings.len() < MAX_FINDINGS {
             warnings.push(self.finding(place, path, message, help));
@@ -46,28 +46,28 @@ impl Report {
     }
 
     /// Something valid that is not enforced as written; the rule is stricter than its text.
-    pub(super) fn unenforced(&self, place: Place, path: &str, message: String, help: String) {
+    pub(crate) fn unenforced(&self, place: Place, path: &str, message: String, help: String) {
         self.unenforced.set(true);
         self.warning(place, path, message, help);
     }
 
     /// Whether everything was enforced as written since the last call.
-    pub(super) fn take_complete(&self) -> bool {
+    pub(crate) fn take_complete(&self) -> bool {
         !self.unenforced.take()
     }
 
     /// The warnings since the last call.
-    pub(super) fn take_warnings(&self) -> Vec<Diagnostic> {
+    pub(crate) fn take_warnings(&self) -> Vec<Diagnostic> {
         self.warnings.take()
     }
 
     /// Whether anything is wrong so far.
-    pub(super) fn has_errors(&self) -> bool {
+    pub(crate) fn has_errors(&self) -> bool {
         !self.errors.borrow().is_empty()
     }
 
     /// All errors, in the order of the text.
-    pub(super) fn into_errors(self) -> Vec<Diagnostic> {
+    pub(crate) fn into_errors(self) -> Vec<Diagnostic> {
         let mut errors = self.errors.into_inner();
         errors.sort_by_key(|error| (error.line, error.column));
         errors

@@ -1,0 +1,201 @@
+//! The example policies mean what their cases say, and both engines say so.
+
+use std::{fs, path::PathBuf};
+
+use flowd_abi::{Action, Direction};
+use flowd_policy::{
+    Contents, Labels, PolicySet, RuleTable, Subject, Target, World,
+    cases::{Case, CaseAnswer, Expected, Verdict, WrittenWorld},
+    cidr, compile, read,
+};
+
+/// Fewer examples than this would not cover the language.
+const EXAMPLES: usize = 40;
+
+fn directory() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../deploy/examples/policies")
+}
+
+fn text(path: &str) -> String {
+    fs::read_to_string(directory().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+fn names() -> Vec<String> {
+    let entries = fs::read_dir(directory()).unwrap();
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.ends_with(".yaml"))
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn every_example_means_what_its_cases_say() {
+    let written = WrittenWorld::read("world.yaml", &text("cases/world.yaml")).unwrap();
+    let names = names();
+    assert!(names.len() >= EXAMPLES, "{}", names.len());
+    let mut cases = 0;
+    for name in names {
+        let Contents { policies, groups } =
+            read(&name, &text(&name)).unwrap_or_else(|errors| panic!("{errors:#?}"));
+        let policies = PolicySet::with_groups(policies, &groups);
+        let mut real = real_world(&written, &policies);
+        let asked = Case::read(&name, &text(&format!("cases/{name}"))).unwrap();
+        let expected: Vec<Expected> = asked.iter().map(|case| case.expect.unwrap()).collect();
+        assert!(
+            expected.contains(&Expected::Allowed),
+            "{name}: nothing is allowed"
+        );
+        assert!(
+            expected.contains(&Expected::Denied),
+            "{name}: nothing is denied"
+        );
+        for (case, expected) in asked.iter().zip(expected) {
+            let answer = written.ask(&policies, case).unwrap();
+            assert_eq!(
+                answer.allowed,
+                expected == Expected::Allowed,
+                "{name}: {answer:#?}"
+            );
+            entries_agree(&written, &policies, &mut real, case, &answer);
+            cases += 1;
+        }
+    }
+    println!("{cases} cases");
+    assert!(cases > 3 * EXAMPLES, "{cases}");
+}
+
+/// The written world as the daemon would number it.
+fn real_world(written: &WrittenWorld, policies: &PolicySet) -> World {
+    let mut world = World::new();
+    for (identity, endpoint) in (256..).zip(written.endpoints.values()) {
+        world.insert(identity, endpoint.labels.clone());
+        world.set_named_ports(identity, endpoint.ports.clone());
+    }
+    world.set_classes((0x0100_0000..).zip(policies.prefixes()).collect());
+    world.set_pod_classes((0x0180_0000..).zip(policies.pod_prefixes()).collect());
+    world
+}
+
+fn entries_agree(
+    written: &WrittenWorld,
+    policies: &PolicySet,
+    world: &mut World,
+    case: &Case,
+    answer: &CaseAnswer,
+) {
+    for (direction, subject, peer, end) in [
+        (Direction::Egress, &case.from, &case.to, &answer.egress),
+        (Direction::Ingress, &case.to, &case.from, &answer.ingress),
+    ] {
+        let Some(subject) = written.endpoints.get(subject) else {
+            assert_eq!(end.verdict, Verdict::Unenforced);
+            continue;
+        };
+        let mut rules = RuleTable::new();
+        let labels = &subject.labels;
+        let compiled = compile(policies, Subject { labels }, world, &mut rules).unwrap();
+        let verdict = match compiled.direction(direction) {
+            None => Verdict::Unenforced,
+            Some(compiled) => match compiled.lookup(target(written, world, peer, case)) {
+                Some(hit) if hit.action == Action::Allow => Verdict::Allowed,
+                Some(_) | None => Verdict::Denied,
+            },
+        };
+        assert_eq!(verdict, end.verdict, "{direction:?} of {case:?}");
+    }
+}
+
+fn target(written: &WrittenWorld, world: &World, peer: &str, case: &Case) -> Target {
+    let number = |labels: &Labels| {
+        let found = world
+            .identities()
+            .iter()
+            .find(|(_, known)| *known == labels);
+        *found.unwrap().0
+    };
+    let (identity, class) = if let Some(endpoint) = written.endpoints.get(peer) {
+        let address = endpoint.addresses[0];
+        (
+            number(&endpoint.labels),
+            cidr::class_of(world.pod_classes(), address),
+        )
+    } else if let Some(name) = peer.strip_prefix("reserved:") {
+        let reserved = |labels: &Labels| labels.is_reserved(name);
+        let found = world
+            .identities()
+            .iter()
+            .rfind(|(_, labels)| reserved(labels));
+        let own = world
+            .identities()
+            .iter()
+            .find(|(_, labels)| reserved(labels) && labels.len() == 1);
+        (*own.or(found).unwrap().0, 0)
+    } else {
+        let address = written.externals.get(peer).copied();
+        let address = address.unwrap_or_else(|| peer.parse().unwrap());
+        (2, cidr::class_of(world.classes(), address))
+    };
+    Target {
+        identity,
+        class,
+        protocol: case.protocol,
+        port: case.port,
+    }
+}
+
+#[test]
+fn answers_are_written_as_json() {
+    let written = WrittenWorld::read("world.yaml", &text("cases/world.yaml")).unwrap();
+    let name = "01-backend-from-frontend.yaml";
+    let policies: PolicySet = read(name, &text(name))
+        .unwrap()
+        .policies
+        .into_iter()
+        .collect();
+    let cases = "[{id: 1, from: shop/frontend, to: shop/catalog, protocol: TCP, port: 8080}]";
+    let case = &Case::read("cases.yaml", cases).unwrap()[0];
+    assert_eq!(
+        serde_json::to_string(&written.ask(&policies, case).unwrap()).unwrap(),
+        r#"{"id":"1","egress":{"verdict":"unenforced","reason":"no policy selects the workload","policies":[]},"ingress":{"verdict":"allowed","reason":"allowed by a rule","policies":["CiliumNetworkPolicy/shop/catalog"]},"allowed":true}"#
+    );
+}
+
+#[test]
+fn wrong_worlds_and_cases_are_refused_with_their_place() {
+    let world = |text| WrittenWorld::read("w.yaml", text).unwrap_err()[0].to_string();
+    assert_eq!(
+        world("endpoints: [{name: a, labels: {app: 'x y'}}]"),
+        "w.yaml:1:13: endpoints[0]: value \"x y\" of label \"app\" is not valid: it may hold letters, \
+         digits, '-', '_' and '.', and must start and end with a letter or a digit (write labels as \
+         Kubernetes does)"
+    );
+    assert_eq!(
+        world("externals: [{name: a, ip: b}]"),
+        "w.yaml:1:27: externals[0].ip: is not an address (write an IP address)"
+    );
+    let cases = |text| Case::read("c.yaml", text).unwrap_err()[0].to_string();
+    assert_eq!(
+        cases("[{id: a, from: b, to: c, protocol: TCP}]"),
+        "c.yaml:1:2: [0]: port is missing (write a number)"
+    );
+    assert_eq!(
+        cases("[{id: a, from: b, to: c, protocol: ICMP, icmpType: 256}]"),
+        "c.yaml:1:52: [0].icmpType: is out of range (write a number from 0 to 255)"
+    );
+    let case = &Case::read(
+        "c.yaml",
+        "[{id: a, from: b, to: c, protocol: TCP, port: 1}]",
+    )
+    .unwrap()[0];
+    let unknown = WrittenWorld::default()
+        .ask(&PolicySet::default(), case)
+        .unwrap_err();
+    assert!(
+        unknown
+            .to_string()
+            .starts_with("c.yaml:1:1: a: the world has no \"b\""),
+        "{unknown}"
+    );
+}
