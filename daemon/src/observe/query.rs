@@ -83,7 +83,7 @@ impl Plan {
 
     /// Starts at this flow, whatever was asked for.
     #[must_use]
-    pub fn from_seq(mut self, seq: u64) -> Self {
+    pub fn resume_at(mut self, seq: u64) -> Self {
         self.resume = Some(seq);
         self
     }

@@ -90,7 +90,7 @@ fn planned(shared: &Shared, asked: &Asked, headers: &HeaderMap) -> Result<Plan, 
         // A number that is not reached yet is one of an earlier run.
         .filter(|seq| *seq < shared.sources.log.seen());
     Ok(match resumed {
-        Some(seq) => plan.from_seq(seq + 1),
+        Some(seq) => plan.resume_at(seq + 1),
         None => plan,
     })
 }

@@ -452,3 +452,42 @@ async fn what_cannot_be_is_refused_with_its_name() {
     assert_eq!(status.code(), Code::OutOfRange, "{status}");
     assert_eq!(served.flows(ask()).await.len(), 10);
 }
+
+#[tokio::test]
+async fn a_reader_that_stands_still_costs_the_others_nothing() {
+    const STEP: usize = 500;
+    const STEPS: usize = 40;
+    let mut served = Served::new(2 * STEP, Options::default()).await;
+    let follow = GetFlowsRequest {
+        follow: true,
+        ..GetFlowsRequest::default()
+    };
+    let mut still = served
+        .observer()
+        .get_flows(follow.clone())
+        .await
+        .unwrap()
+        .into_inner();
+    let mut live = served
+        .observer()
+        .get_flows(follow)
+        .await
+        .unwrap()
+        .into_inner();
+    for _ in 0..STEPS {
+        served.world.tell(&vec![numbered(1); STEP]);
+        for _ in 0..STEP {
+            flow_of(next(&mut live).await.unwrap());
+        }
+    }
+    let (mut flows, mut lost) = (0, 0);
+    while flows + lost < (STEP * STEPS) as u64 {
+        match next(&mut still).await.unwrap().response_types {
+            Some(ResponseTypes::LostEvents(event)) => lost += event.num_events_lost,
+            Some(ResponseTypes::Flow(_)) => flows += 1,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(flows + lost, (STEP * STEPS) as u64);
+    assert!(lost > 0, "{flows} flows fitted into the send buffers");
+}

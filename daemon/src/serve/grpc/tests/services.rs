@@ -133,3 +133,104 @@ async fn status_and_reasons_are_served() {
     let status = client.explain(explain("weather")).await.unwrap_err();
     assert_eq!(status.code(), Code::NotFound);
 }
+
+#[tokio::test]
+async fn both_reflections_list_the_services() {
+    use tonic_reflection::pb::{v1, v1alpha};
+    let served = Served::with_ten().await;
+    let wanted = [
+        "flowd.v1.Flowd",
+        "grpc.health.v1.Health",
+        "observer.Observer",
+        "peer.Peer",
+    ];
+    let request = v1::ServerReflectionRequest {
+        host: String::new(),
+        message_request: Some(v1::server_reflection_request::MessageRequest::ListServices(
+            String::new(),
+        )),
+    };
+    let mut client =
+        v1::server_reflection_client::ServerReflectionClient::new(served.channel.clone());
+    let mut answers = client
+        .server_reflection_info(tokio_stream::once(request))
+        .await
+        .unwrap()
+        .into_inner();
+    let answer = answers.message().await.unwrap().unwrap().message_response;
+    let Some(v1::server_reflection_response::MessageResponse::ListServicesResponse(list)) = answer
+    else {
+        panic!("{answer:?}");
+    };
+    for name in wanted {
+        assert!(
+            list.service.iter().any(|service| service.name == name),
+            "{name}"
+        );
+    }
+    let request = v1alpha::ServerReflectionRequest {
+        host: String::new(),
+        message_request: Some(
+            v1alpha::server_reflection_request::MessageRequest::FileContainingSymbol(
+                "flow.Flow".to_owned(),
+            ),
+        ),
+    };
+    let mut client =
+        v1alpha::server_reflection_client::ServerReflectionClient::new(served.channel.clone());
+    let mut answers = client
+        .server_reflection_info(tokio_stream::once(request))
+        .await
+        .unwrap()
+        .into_inner();
+    let answer = answers.message().await.unwrap().unwrap().message_response;
+    assert!(matches!(
+        answer,
+        Some(v1alpha::server_reflection_response::MessageResponse::FileDescriptorResponse(_))
+    ));
+}
+
+#[tokio::test]
+async fn loopback_tcp_serves_the_same() {
+    let mut world = World::new(10);
+    world.tell(&[numbered(1)]);
+    let listener = listen::loopback("127.0.0.1:0".parse().unwrap())
+        .await
+        .unwrap();
+    let address = listener.local_addr().unwrap();
+    let routes = routes(&world.sources, &Options::default()).await.unwrap();
+    let sources = world.sources.clone();
+    let server = tokio::spawn(async move { serve_tcp(listener, routes, &sources).await });
+    let channel = Endpoint::from_shared(format!("http://{address}"))
+        .unwrap()
+        .connect()
+        .await
+        .unwrap();
+    let mut stream = ObserverClient::new(channel)
+        .get_flows(GetFlowsRequest::default())
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(port(&flow_of(next(&mut stream).await.unwrap())), 1);
+    assert_eq!(next(&mut stream).await, None);
+    drop(stream);
+    world.stopper.stop();
+    timeout(PATIENCE, server).await.unwrap().unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn agent_and_debug_events_are_empty() {
+    use flowd_proto::observer::{GetAgentEventsRequest, GetDebugEventsRequest};
+    let served = Served::with_ten().await;
+    let mut observer = served.observer();
+    let agent = observer
+        .get_agent_events(GetAgentEventsRequest::default())
+        .await
+        .unwrap();
+    assert_eq!(agent.into_inner().message().await.unwrap(), None);
+    let debug = observer
+        .get_debug_events(GetDebugEventsRequest::default())
+        .await
+        .unwrap();
+    assert_eq!(debug.into_inner().message().await.unwrap(), None);
+}
