@@ -62,6 +62,34 @@ pub fn class_of(classes: &BTreeMap<u32, IpNet>, address: IpAddr) -> u32 {
         .map_or(0, |(&class, _)| class)
 }
 
+/// Classes in the order of their prefixes, so that those inside a block lie side by side.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ClassIndex(BTreeSet<(IpNet, u32)>);
+
+impl ClassIndex {
+    pub(crate) fn new(classes: &BTreeMap<u32, IpNet>) -> Self {
+        Self(
+            classes
+                .iter()
+                .map(|(&class, &prefix)| (prefix, class))
+                .collect(),
+        )
+    }
+
+    /// Whether a prefix has a class.
+    pub(crate) fn knows(&self, prefix: &IpNet) -> bool {
+        let mut found = self.0.range((*prefix, 0)..=(*prefix, u32::MAX));
+        found.next().is_some()
+    }
+
+    /// The classes inside a block: of the prefixes that start between its first and last address
+    /// only those that start at its first one can be wider, and they sort before it.
+    pub(crate) fn inside(&self, block: &IpNet) -> impl Iterator<Item = (IpNet, u32)> {
+        let last = IpNet::from(block.broadcast());
+        self.0.range((*block, 0)..=(last, u32::MAX)).copied()
+    }
+}
+
 /// Whether every address of `inner` is in `outer`.
 pub(crate) fn contains(outer: &IpNet, inner: &IpNet) -> bool {
     match (outer, inner) {
@@ -152,6 +180,38 @@ mod tests {
                 .unwrap_err()
                 .contains("write 10.0.0.0/8")
         );
+    }
+
+    #[test]
+    fn the_index_finds_what_a_scan_finds() {
+        let texts = [
+            "0.0.0.0/0",
+            "10.0.0.0/7",
+            "10.0.0.0/8",
+            "10.0.0.0/16",
+            "10.0.0.0/32",
+            "10.255.255.255",
+            "10.255.0.0/16",
+            "11.0.0.0/8",
+            "::/0",
+            "2001:db8::/32",
+            "2001:db8::/64",
+            "2001:db9::/32",
+        ];
+        let classes: BTreeMap<u32, IpNet> =
+            (1..).zip(texts.map(|text| parse(text).unwrap())).collect();
+        let index = ClassIndex::new(&classes);
+        for block in classes.values() {
+            let found: BTreeSet<u32> = index.inside(block).map(|(_, class)| class).collect();
+            let scanned: BTreeSet<u32> = classes
+                .iter()
+                .filter(|(_, prefix)| contains(block, prefix))
+                .map(|(&class, _)| class)
+                .collect();
+            assert_eq!(found, scanned, "{block}");
+            assert!(index.knows(block));
+        }
+        assert!(!index.knows(&parse("10.0.0.0/9").unwrap()));
     }
 
     #[test]

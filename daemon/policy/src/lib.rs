@@ -29,7 +29,7 @@ mod world;
 mod yaml;
 
 pub use compile::{
-    CompileError, Compiled, CompiledDirection, CompiledEntry, Digest, Subject, compile,
+    CompileError, Compiled, CompiledDirection, CompiledEntry, Digest, MAX_ENTRIES, Subject, compile,
 };
 pub use diagnostic::Diagnostic;
 pub use evaluate::{Answer, Peer, Query, evaluate};

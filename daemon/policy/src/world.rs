@@ -8,6 +8,7 @@ use std::{
 use ipnet::IpNet;
 
 use crate::{
+    cidr::ClassIndex,
     labels::{Label, Labels},
     named_ports::NamedPorts,
     selector::{Requirement, Selector},
@@ -38,7 +39,9 @@ const MAX_SELECTIONS: usize = 65_536;
 pub struct World {
     identities: BTreeMap<u32, Labels>,
     classes: BTreeMap<u32, IpNet>,
+    class_index: ClassIndex,
     pod_classes: BTreeMap<u32, IpNet>,
+    pod_class_index: ClassIndex,
     named_ports: BTreeMap<u32, NamedPorts>,
     by_label: HashMap<Label, BTreeSet<u32>>,
     by_labels: HashMap<Labels, u32>,
@@ -115,6 +118,7 @@ impl World {
     /// Replaces the CIDR classes: at least one for every prefix in
     /// [`prefixes`](crate::cidr::prefixes) of the policies compiled against this world.
     pub fn set_classes(&mut self, classes: BTreeMap<u32, IpNet>) {
+        self.class_index = ClassIndex::new(&classes);
         self.classes = classes;
     }
 
@@ -128,7 +132,16 @@ impl World {
     /// classes, although the prefixes are the same: a CIDR of a Cilium policy must not mean a
     /// workload. An `ipBlock` whose prefix has no pod class means no workload.
     pub fn set_pod_classes(&mut self, classes: BTreeMap<u32, IpNet>) {
+        self.pod_class_index = ClassIndex::new(&classes);
         self.pod_classes = classes;
+    }
+
+    pub(crate) const fn class_index(&self) -> &ClassIndex {
+        &self.class_index
+    }
+
+    pub(crate) const fn pod_class_index(&self) -> &ClassIndex {
+        &self.pod_class_index
     }
 
     /// Gives the workloads of an identity named ports: all that any of them has. Forgotten with the

@@ -4,7 +4,9 @@
 use std::time::Instant;
 
 use flowd_abi::protocol::TCP;
-use flowd_policy::{PolicySet, RuleTable, Subject, Target, World, compile, labels, parse};
+use flowd_policy::{
+    CompileError, PolicySet, RuleTable, Subject, Target, World, compile, labels, parse,
+};
 
 const NAMESPACES: u32 = 100;
 const APPS: u32 = 100;
@@ -115,4 +117,22 @@ fn ten_thousand_identities_and_five_thousand_policies() {
         .map(|entry| entry.peer())
         .collect();
     assert_eq!(peers, [FIRST - 1, identity(7, 3)]);
+}
+
+#[test]
+fn more_entries_than_a_table_holds_are_refused() {
+    let mut world = World::new();
+    for n in 0..70_000 {
+        let app = format!("a{n}");
+        let labels = labels::for_endpoint("shop", [("app", app.as_str())]).unwrap();
+        world.insert(FIRST + n, labels);
+    }
+    let text = "apiVersion: cilium.io/v2\nkind: CiliumNetworkPolicy\nmetadata: {name: p, namespace: shop}\n\
+                spec: {endpointSelector: {}, ingress: [{fromEndpoints: [{}], toPorts: [{ports: \
+                [{port: '1', endPort: 65534, protocol: TCP}]}]}]}\n";
+    let policies: PolicySet = parse("p.yaml", text).unwrap().into_iter().collect();
+    let labels = world.identities()[&FIRST].clone();
+    let subject = Subject { labels: &labels };
+    let error = compile(&policies, subject, &mut world, &mut RuleTable::new()).unwrap_err();
+    assert_eq!(error, CompileError::TooManyEntries);
 }

@@ -22,6 +22,9 @@ use crate::{
 pub use digest::Digest;
 use table::Table;
 
+/// More entries than this for one endpoint and direction are refused before they fill the memory.
+pub const MAX_ENTRIES: usize = 1 << 20;
+
 /// Whose policy is compiled.
 #[derive(Clone, Copy, Debug)]
 pub struct Subject<'a> {
@@ -42,6 +45,12 @@ pub enum CompileError {
         /// The policy that names it.
         policy: Arc<PolicyRef>,
     },
+    /// More than any table holds.
+    #[error(
+        "more than {MAX_ENTRIES} entries for one endpoint in one direction; name fewer peers or \
+         wider port ranges"
+    )]
+    TooManyEntries,
 }
 
 /// What the policies mean for one endpoint.
@@ -153,7 +162,7 @@ fn compile_direction(
     let ports = world.named_ports_of(subject.labels).cloned();
     let mut table = Table::new(direction, &candidates, rules);
     for (parts, peers) in parts::groups(&candidates, ports.as_ref(), world)? {
-        table.add(&parts, &peers);
+        table.add(&parts, &peers)?;
     }
     if default_deny.is_empty() {
         table.allow_by_default();

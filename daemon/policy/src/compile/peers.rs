@@ -1,16 +1,13 @@
 //! From the peers a rule names to the numbers the kernel knows them by.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeSet, sync::Arc};
 
 use flowd_abi::Peer;
 use ipnet::IpNet;
 
 use super::CompileError;
 use crate::{
-    cidr,
+    cidr::{self, ClassIndex},
     labels::{CLUSTER, CLUSTER_KEY, SOURCE_K8S, SOURCE_RESERVED},
     object::{CidrSet, Entity, PeerSelector, Peers, Rule},
     selector::{Key, Requirement, Selector},
@@ -52,7 +49,7 @@ pub(super) fn numbers(rule: &Rule, world: &mut World) -> Result<PeerNumbers, Com
             PeerSelector::Cidr(set) => add_classes(rule, set, world, &mut numbers)?,
             PeerSelector::IpBlock(set) => {
                 add_classes(rule, set, world, &mut numbers)?;
-                numbers.extend(inside(set, world.pod_classes()));
+                numbers.extend(inside(set, world.pod_class_index()));
             }
             PeerSelector::CidrGroup(_) => {}
         }
@@ -95,28 +92,25 @@ fn add_classes(
     world: &World,
     numbers: &mut BTreeSet<u32>,
 ) -> Result<(), CompileError> {
-    let known = |prefix: &IpNet| world.classes().values().any(|class| class == prefix);
-    if let Some(prefix) = [&set.cidr]
-        .into_iter()
-        .chain(&set.except)
-        .find(|prefix| !known(prefix))
-    {
+    let index = world.class_index();
+    let mut named = [&set.cidr].into_iter().chain(&set.except);
+    if let Some(prefix) = named.find(|prefix| !index.knows(prefix)) {
         return Err(CompileError::MissingClass {
             prefix: *prefix,
             policy: Arc::clone(&rule.reference.policy),
         });
     }
-    numbers.extend(inside(set, world.classes()));
+    numbers.extend(inside(set, index));
     Ok(())
 }
 
-fn inside(set: &CidrSet, classes: &BTreeMap<u32, IpNet>) -> impl Iterator<Item = u32> {
-    classes.iter().filter_map(|(&number, class)| {
-        let inside = cidr::contains(&set.cidr, class)
-            && !set
-                .except
-                .iter()
-                .any(|except| cidr::contains(except, class));
-        inside.then_some(number)
-    })
+fn inside(set: &CidrSet, classes: &ClassIndex) -> impl Iterator<Item = u32> {
+    let excepted = |class: &IpNet| {
+        let mut except = set.except.iter();
+        except.any(|except| cidr::contains(except, class))
+    };
+    classes
+        .inside(&set.cidr)
+        .filter(move |(prefix, _)| !excepted(prefix))
+        .map(|(_, class)| class)
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use flowd_abi::{Action, Direction, PolicyEntry, PolicyKey};
 
 use super::{
-    CompiledEntry,
+    CompileError, CompiledEntry, MAX_ENTRIES,
     parts::Part,
     ports::{self, Claim, Cover, Winners},
     precedence::{Level, precedence},
@@ -44,9 +44,13 @@ impl<'a> Table<'a> {
     }
 
     /// Adds what `parts` say, for each of `peers`.
-    pub(super) fn add(&mut self, parts: &[Part], peers: &[u32]) {
+    pub(super) fn add(&mut self, parts: &[Part], peers: &[u32]) -> Result<(), CompileError> {
         let claims: Vec<Claim> = parts.iter().flat_map(|part| self.claims(part)).collect();
-        for (cover, winners) in ports::pieces(&claims) {
+        let pieces = ports::pieces(&claims);
+        if self.entries.len() + pieces.len().saturating_mul(peers.len()) > MAX_ENTRIES {
+            return Err(CompileError::TooManyEntries);
+        }
+        for (cover, winners) in pieces {
             let Some(rule) = winners.rules.first().and_then(|&rule| self.rule(rule)) else {
                 continue;
             };
@@ -57,6 +61,7 @@ impl<'a> Table<'a> {
                 self.entries.push(entry);
             }
         }
+        Ok(())
     }
 
     /// Allows what no rule speaks about. A rule that already covers any peer on any protocol
