@@ -19,9 +19,10 @@ use flowd_proto::peer::peer_server::PeerServer;
 use thiserror::Error;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::Semaphore;
-use tokio_stream::wrappers::{TcpListenerStream, UnixListenerStream};
+use tokio_stream::wrappers::UnixListenerStream;
 use tonic::service::{Routes, RoutesBuilder};
 use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 
 use super::Sources;
@@ -145,7 +146,8 @@ pub async fn serve_tcp(
     routes: Routes,
     sources: &Sources,
 ) -> Result<(), ServeError> {
-    let incoming = TcpListenerStream::new(listener);
+    // Without it, a flow told to a quiet follower waits for the acknowledgement of the one before.
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     let stop = sources.stop.clone();
     server()
         .add_routes(routes)
