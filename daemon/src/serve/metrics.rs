@@ -36,9 +36,9 @@ pub async fn serve(
     status: StatusHandle,
     stop: Stop,
 ) -> std::io::Result<()> {
-    axum::serve(listener, routes(metrics, status))
-        .with_graceful_shutdown(stop.wait())
-        .await
+    let serving =
+        axum::serve(listener, routes(metrics, status)).with_graceful_shutdown(stop.clone().wait());
+    stop.drain(serving.into_future()).await
 }
 
 async fn scrape(State(shared): State<Shared>) -> Response {

@@ -1,11 +1,15 @@
 //! The end of all streams: clients that follow would otherwise keep a draining server open.
 
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures_core::Stream;
 use tokio::sync::watch;
 use tokio_stream::wrappers::WatchStream;
+
+/// How long a server may take to drain: a client that does not read cannot hold up the end.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// Ends every stream that holds a [`Stop`]; dropping it does too.
 #[derive(Debug)]
@@ -33,6 +37,20 @@ impl Stop {
     pub async fn wait(mut self) {
         // An error means that the stopper is gone, which is the same.
         let _ = self.0.wait_for(|stopped| *stopped).await;
+    }
+
+    /// Runs a server that drains by itself once it is over, and leaves it when it does not.
+    ///
+    /// # Errors
+    ///
+    /// When the server fails.
+    pub async fn drain<E>(self, serving: impl Future<Output = Result<(), E>>) -> Result<(), E> {
+        let mut serving = pin!(serving);
+        tokio::select! {
+            ended = &mut serving => return ended,
+            () = self.wait() => {}
+        }
+        tokio::time::timeout(GRACE, serving).await.unwrap_or(Ok(()))
     }
 
     /// A form that can be polled beside something else.

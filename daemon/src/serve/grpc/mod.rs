@@ -129,11 +129,10 @@ pub async fn serve_unix(
 ) -> Result<(), ServeError> {
     let incoming = UnixListenerStream::new(listener);
     let stop = sources.stop.clone();
-    server()
+    let serving = server()
         .add_routes(routes)
-        .serve_with_incoming_shutdown(incoming, stop.wait())
-        .await
-        .map_err(Into::into)
+        .serve_with_incoming_shutdown(incoming, stop.clone().wait());
+    Ok(stop.drain(serving).await?)
 }
 
 /// Serves on a loopback address until [`Sources::stop`].
@@ -149,9 +148,8 @@ pub async fn serve_tcp(
     // Without it, a flow told to a quiet follower waits for the acknowledgement of the one before.
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     let stop = sources.stop.clone();
-    server()
+    let serving = server()
         .add_routes(routes)
-        .serve_with_incoming_shutdown(incoming, stop.wait())
-        .await
-        .map_err(Into::into)
+        .serve_with_incoming_shutdown(incoming, stop.clone().wait());
+    Ok(stop.drain(serving).await?)
 }

@@ -16,6 +16,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
+use axum::serve::ListenerExt;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -72,9 +73,14 @@ pub fn routes(sources: Sources, token: &str) -> Router {
 /// When the listener fails.
 pub async fn serve(listener: TcpListener, sources: Sources, token: &str) -> std::io::Result<()> {
     let stop = sources.stop.clone();
-    axum::serve(listener, routes(sources, token))
-        .with_graceful_shutdown(stop.wait())
-        .await
+    // Without it, a batch waits for the acknowledgement of the one before.
+    let listener = listener.tap_io(|connection| {
+        // A connection that refuses is slower, not wrong.
+        let _ = connection.set_nodelay(true);
+    });
+    let serving =
+        axum::serve(listener, routes(sources, token)).with_graceful_shutdown(stop.clone().wait());
+    stop.drain(serving.into_future()).await
 }
 
 /// Headers of every answer.

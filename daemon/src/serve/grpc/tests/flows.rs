@@ -371,3 +371,24 @@ async fn a_reader_that_stands_still_costs_the_others_nothing() {
     assert_eq!(flows + lost, (STEP * STEPS) as u64);
     assert!(lost > 0, "{flows} flows fitted into the send buffers");
 }
+
+#[tokio::test]
+async fn a_reader_that_stands_still_does_not_hold_up_the_end() {
+    let mut served = Served::new(50_000, Options::default()).await;
+    served.world.tell(&vec![numbered(1); 50_000]);
+    let request = GetFlowsRequest {
+        follow: true,
+        number: u64::MAX,
+        ..GetFlowsRequest::default()
+    };
+    let mut still = served
+        .observer()
+        .get_flows(request)
+        .await
+        .unwrap()
+        .into_inner();
+    flow_of(next(&mut still).await.unwrap());
+    served.world.stopper.stop();
+    let server = timeout(PATIENCE, served.server).await.unwrap().unwrap();
+    assert!(server.is_ok());
+}
