@@ -121,11 +121,11 @@ fn peer_matches(peers: &Peers, peer: &Peer<'_>) -> bool {
     }
 }
 
-fn is_world(labels: &Labels) -> bool {
+pub(crate) fn is_world(labels: &Labels) -> bool {
     labels.is_reserved("world")
 }
 
-fn entity_matches(entity: Entity, labels: &Labels) -> bool {
+pub(crate) fn entity_matches(entity: Entity, labels: &Labels) -> bool {
     match entity {
         Entity::All => true,
         Entity::World => is_world(labels),
@@ -155,13 +155,13 @@ fn entity_matches(entity: Entity, labels: &Labels) -> bool {
     }
 }
 
-fn cidr_matches(set: &CidrSet, address: Option<IpAddr>) -> bool {
+pub(crate) fn cidr_matches(set: &CidrSet, address: Option<IpAddr>) -> bool {
     address.is_some_and(|address| {
         set.cidr.contains(&address) && !set.except.iter().any(|except| except.contains(&address))
     })
 }
 
-fn destination_matches(destinations: &Destinations, query: &Query<'_>) -> bool {
+pub(crate) fn destination_matches(destinations: &Destinations, query: &Query<'_>) -> bool {
     match destinations {
         Destinations::Any => true,
         Destinations::Of(list) => list.iter().any(|destination| match destination {

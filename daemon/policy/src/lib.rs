@@ -15,6 +15,7 @@ pub mod labels;
 mod compile;
 mod diagnostic;
 mod evaluate;
+mod explain;
 mod groups;
 mod lookup;
 mod match_type;
@@ -33,6 +34,7 @@ pub use compile::{
 };
 pub use diagnostic::Diagnostic;
 pub use evaluate::{Answer, Peer, Query, evaluate};
+pub use explain::{Missed, NearMiss, near_misses, suggest};
 pub use labels::{Label, LabelError, Labels};
 pub use lookup::{Hit, Target};
 pub use match_type::{MatchType, MatchedPeer};

@@ -260,6 +260,25 @@ pub enum Entity {
     None,
 }
 
+impl Entity {
+    /// The entity as YAML writes it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::World => "world",
+            Self::Cluster => "cluster",
+            Self::Host => "host",
+            Self::RemoteNode => "remote-node",
+            Self::KubeApiserver => "kube-apiserver",
+            Self::Health => "health",
+            Self::Init => "init",
+            Self::Ingress => "ingress",
+            Self::Unmanaged => "unmanaged",
+            Self::None => "none",
+        }
+    }
+}
+
 /// The protocols and ports of a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Destinations {

@@ -30,7 +30,7 @@ impl Key {
         }
     }
 
-    fn values<'a>(&'a self, labels: &'a Labels) -> impl Iterator<Item = &'a str> {
+    pub(crate) fn values<'a>(&'a self, labels: &'a Labels) -> impl Iterator<Item = &'a str> {
         labels.values(self.source.as_deref(), &self.name)
     }
 }

@@ -32,18 +32,18 @@ pub(super) const FQDNS: &str = "toFQDNs";
 /// Peers behind a service.
 pub(super) const SERVICES: &str = "toServices";
 
-const ENTITIES: [(&str, Entity); 11] = [
-    ("all", Entity::All),
-    ("world", Entity::World),
-    ("cluster", Entity::Cluster),
-    ("host", Entity::Host),
-    ("remote-node", Entity::RemoteNode),
-    ("kube-apiserver", Entity::KubeApiserver),
-    ("health", Entity::Health),
-    ("init", Entity::Init),
-    ("ingress", Entity::Ingress),
-    ("unmanaged", Entity::Unmanaged),
-    ("none", Entity::None),
+const ENTITIES: [Entity; 11] = [
+    Entity::All,
+    Entity::World,
+    Entity::Cluster,
+    Entity::Host,
+    Entity::RemoteNode,
+    Entity::KubeApiserver,
+    Entity::Health,
+    Entity::Init,
+    Entity::Ingress,
+    Entity::Unmanaged,
+    Entity::None,
 ];
 
 /// The peers a rule names; `Some(None)` when it names none at all, `None` when something was
@@ -150,14 +150,14 @@ fn complete(selector: Selector, context: &Context<'_>) -> Selector {
 
 fn entity(item: &Field<'_>) -> Option<PeerSelector> {
     let name = item.text()?;
-    if let Some((_, entity)) = ENTITIES.iter().find(|(known, _)| *known == name) {
+    if let Some(entity) = ENTITIES.iter().find(|known| known.name() == name) {
         return Some(PeerSelector::Entity(*entity));
     }
     let help = match name {
         "world-ipv4" => "use the CIDR 0.0.0.0/0".to_owned(),
         "world-ipv6" => "use the CIDR ::/0".to_owned(),
         "cluster-mesh" => "flowd knows one cluster; use cluster".to_owned(),
-        _ => format!("there are {}", ENTITIES.map(|(known, _)| known).join(", ")),
+        _ => format!("there are {}", ENTITIES.map(Entity::name).join(", ")),
     };
     item.error(
         format!("there is no entity {:?}", syntax::shorten(name)),

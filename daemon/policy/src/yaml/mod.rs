@@ -37,6 +37,11 @@ pub(crate) fn documents(text: &str) -> Result<Vec<Node>, Broken> {
     })
 }
 
+/// A value as block-style YAML.
+pub(crate) fn write(value: &serde_json::Value) -> Option<String> {
+    serde_saphyr::to_string(value).ok()
+}
+
 /// Pinned here so that no reader of policies can be laxer than another.
 fn options() -> Options {
     serde_saphyr::options! {
