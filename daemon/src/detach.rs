@@ -34,8 +34,8 @@ pub struct DetachFlags {
 ///
 /// When a daemon is running there, or something cannot be removed.
 pub fn run(flags: &DetachFlags) -> anyhow::Result<()> {
-    let pins = Pins::at(&flags.bpffs);
-    if !pins.exist() {
+    let versions = Pins::every_version(&flags.bpffs);
+    if versions.is_empty() {
         println!("nothing is pinned under {}", flags.bpffs.display());
         return Ok(());
     }
@@ -46,26 +46,25 @@ pub fn run(flags: &DetachFlags) -> anyhow::Result<()> {
         .map_or_else(Namespace::own, Namespace::at);
     // A namespace that is gone took its devices along.
     let devices = links::list(&namespace).unwrap_or_default();
-    let attachments = Attachments::new(namespace, pins.clone(), AttachMode::Auto);
-    let pinned = attachments.pinned();
-    for index in &pinned {
-        let name = devices
+    let mut count = 0;
+    for pins in versions {
+        let attachments = Attachments::new(namespace.clone(), pins.clone(), AttachMode::Auto);
+        let pinned = attachments.pinned();
+        count += pinned.len();
+        for index in &pinned {
+            let device = devices.iter().find(|link| link.index == *index);
+            let name = device.map(|link| link.name.as_str());
+            attachments.detach(name.unwrap_or_default(), *index)?;
+        }
+        // With clsact nothing is pinned for a device: our filters are looked for on each.
+        for device in devices
             .iter()
-            .find(|link| link.index == *index)
-            .map(|link| link.name.as_str());
-        attachments.detach(name.unwrap_or_default(), *index)?;
+            .filter(|device| !pinned.contains(&device.index))
+        {
+            attachments.detach(&device.name, device.index)?;
+        }
+        pins.remove()?;
     }
-    // With clsact nothing is pinned for a device: our filters are looked for on each.
-    for device in devices
-        .iter()
-        .filter(|device| !pinned.contains(&device.index))
-    {
-        attachments.detach(&device.name, device.index)?;
-    }
-    pins.remove()?;
-    println!(
-        "detached from {} devices; nothing is enforced any more",
-        pinned.len()
-    );
+    println!("detached from {count} devices; nothing is enforced any more");
     Ok(())
 }

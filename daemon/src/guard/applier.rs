@@ -201,28 +201,38 @@ impl Applier {
             }
             let adopted = known
                 .is_some_and(|(value, device)| device.is_empty() && value.id == endpoint.value.id);
+            if !adopted {
+                self.learn(*ifindex, endpoint)?;
+            }
             if let Err(error) = self.attach_one(&endpoint.device, *ifindex) {
                 failed.insert(*ifindex, error.to_string());
+                if !adopted {
+                    self.tables.remove_endpoint(*ifindex)?;
+                    self.endpoints.remove(ifindex);
+                }
                 continue;
             }
-            if adopted {
-                let (value, _) = self.endpoints[ifindex];
-                self.endpoints
-                    .insert(*ifindex, (value, endpoint.device.clone()));
-                continue;
+            if let Some((_, device)) = self.endpoints.get_mut(ifindex) {
+                device.clone_from(&endpoint.device);
             }
-            let learning = Endpoint {
-                id: endpoint.value.id,
-                identity: endpoint.value.identity,
-                flags: endpoint.value.flags & EndpointFlags::OFF,
-                ..Endpoint::default()
-            };
-            self.tables.put_endpoint(*ifindex, &learning)?;
-            self.endpoints
-                .insert(*ifindex, (learning, endpoint.device.clone()));
-            self.seed(endpoint);
+            if !adopted {
+                self.seed(endpoint);
+            }
         }
         Ok(failed)
+    }
+
+    /// An entry under which everything passes and is remembered.
+    fn learn(&mut self, ifindex: u32, endpoint: &PlannedEndpoint) -> Result<(), TableError> {
+        let learning = Endpoint {
+            id: endpoint.value.id,
+            identity: endpoint.value.identity,
+            flags: endpoint.value.flags & EndpointFlags::OFF,
+            ..Endpoint::default()
+        };
+        self.tables.put_endpoint(ifindex, &learning)?;
+        self.endpoints.insert(ifindex, (learning, String::new()));
+        Ok(())
     }
 
     fn attach_one(&self, device: &str, ifindex: u32) -> Result<(), AttachError> {

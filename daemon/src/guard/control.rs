@@ -67,6 +67,7 @@ pub struct Control {
     attach_failures: BTreeMap<u32, String>,
     problem: Option<String>,
     unsaved: bool,
+    unapplied: bool,
 }
 
 impl Control {
@@ -80,6 +81,7 @@ impl Control {
             attach_failures: BTreeMap::new(),
             problem: None,
             unsaved: false,
+            unapplied: false,
         }
     }
 
@@ -106,9 +108,15 @@ impl Control {
             Ok(host) => {
                 let moved = host != self.host;
                 self.host = host;
-                self.reconcile(endpoints_changed || policies_changed || moved);
+                // What an earlier daemon enforced stays until both directories could be read.
+                if self.parts.endpoints.is_known() && self.parts.policies.is_known() {
+                    self.reconcile(endpoints_changed || policies_changed || moved);
+                }
             }
             Err(error) => self.problem = Some(format!("devices cannot be listed: {error}")),
+        }
+        if self.unsaved {
+            self.save();
         }
         if let Err(error) = self.parts.applier.collect_garbage(Instant::now()) {
             self.problem = Some(error.to_string());
@@ -127,8 +135,8 @@ impl Control {
         };
         let plan = match self.parts.resolver.resolve(&inputs) {
             Ok(Some(plan)) => plan.clone(),
-            // A workload whose attaching failed is tried again at every look.
-            Ok(None) if !self.attach_failures.is_empty() => self.parts.resolver.plan().clone(),
+            // What could not be written, or not be attached, is tried again at every look.
+            Ok(None) if self.unapplied => self.parts.resolver.plan().clone(),
             Ok(None) => {
                 if changed {
                     self.name();
@@ -157,11 +165,13 @@ impl Control {
                 for (ifindex, why) in &failed {
                     tracing::error!(ifindex, why, "a workload is not guarded");
                 }
+                self.unapplied = !failed.is_empty();
                 self.attach_failures = failed;
             }
             Err(error) => {
                 tracing::error!(%error, generation = plan.generation, "generation not enforced");
                 self.problem = Some(error.to_string());
+                self.unapplied = true;
             }
         }
     }
@@ -179,9 +189,13 @@ impl Control {
 
     fn save(&mut self) {
         let saved = self.parts.resolver.numbers().save(&self.parts.numbers);
-        self.unsaved = saved.is_err();
-        if let Err(error) = saved {
-            tracing::error!(%error, path = %self.parts.numbers.display(), "numbers not saved");
+        // Tried again at every look: said once.
+        let was_unsaved = std::mem::replace(&mut self.unsaved, saved.is_err());
+        let path = self.parts.numbers.display();
+        match saved {
+            Err(error) if !was_unsaved => tracing::error!(%error, %path, "numbers not saved"),
+            Ok(()) if was_unsaved => tracing::info!(%path, "numbers saved again"),
+            Ok(()) | Err(_) => {}
         }
     }
 

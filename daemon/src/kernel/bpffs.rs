@@ -37,6 +37,17 @@ pub enum BpffsError {
         /// What the system said.
         source: io::Error,
     },
+    /// Pins of another version are there.
+    #[error(
+        "{} holds the pins of another version of flowd ({}): run that version's `flowd detach`, or \
+         this one's, and start again", path.display(), versions.join(", ")
+    )]
+    OtherVersion {
+        /// The directory.
+        path: PathBuf,
+        /// Names of the other versions' directories.
+        versions: Vec<String>,
+    },
     /// Another daemon has it.
     #[error(
         "another flowd uses {}: stop it, or give this one a directory of its own with --bpffs",
@@ -78,6 +89,16 @@ impl Pins {
             })?;
         }
         let pins = Self::at(directory);
+        let others = versions(directory)
+            .into_iter()
+            .filter(|name| directory.join(name) != pins.root)
+            .collect::<Vec<_>>();
+        if !others.is_empty() {
+            return Err(BpffsError::OtherVersion {
+                path: directory.to_owned(),
+                versions: others,
+            });
+        }
         for path in [pins.maps(), pins.links()] {
             fs::create_dir_all(&path).map_err(|source| BpffsError::Directory { path, source })?;
         }
@@ -91,9 +112,14 @@ impl Pins {
         }
     }
 
-    /// Whether anything is pinned.
-    pub fn exist(&self) -> bool {
-        self.root.is_dir()
+    /// The pins of every version under `directory`.
+    pub fn every_version(directory: &Path) -> Vec<Self> {
+        versions(directory)
+            .into_iter()
+            .map(|name| Self {
+                root: directory.join(name),
+            })
+            .collect()
     }
 
     /// Directory of the maps.
@@ -122,6 +148,20 @@ impl Pins {
             other => other,
         }
     }
+}
+
+/// Names of the directories that hold one version's pins.
+fn versions(directory: &Path) -> Vec<String> {
+    let Ok(entries) = fs::read_dir(directory) else {
+        return Vec::new();
+    };
+    entries
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|name| {
+            name.strip_prefix('v')
+                .is_some_and(|number| number.parse::<u32>().is_ok())
+        })
+        .collect()
 }
 
 /// Held while a daemon runs: one daemon for each bpffs directory.

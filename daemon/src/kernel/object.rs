@@ -2,6 +2,7 @@
 
 use aya::{
     Ebpf, EbpfLoader,
+    maps::MapInfo,
     programs::{SchedClassifier, TestRun as _, TestRunOptions},
 };
 use thiserror::Error;
@@ -10,19 +11,6 @@ use super::bpffs::Pins;
 
 /// The object the build made from `ebpf/`.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("FLOWD_EBPF_OBJECT"));
-
-/// Maps that outlive the daemon. `SCRATCH` holds nothing between two packets.
-const PINNED: [&str; 9] = [
-    "ENDPOINTS",
-    "PEERS",
-    "POLICY",
-    "CONNECTIONS",
-    "DENIED",
-    "FRAGMENTS",
-    "COUNTERS",
-    "EVENTS",
-    "DROPS",
-];
 
 /// Entries of the tables and bytes of the rings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +42,39 @@ impl Default for Sizes {
             fragments: 8192,
             ring_bytes: 8 * 1024 * 1024,
         }
+    }
+}
+
+impl Sizes {
+    /// The maps that outlive the daemon, with the entries configured for those that have a choice.
+    /// `SCRATCH` holds nothing between two packets.
+    const fn by_map(&self) -> [(&'static str, Option<u32>); 9] {
+        [
+            ("ENDPOINTS", Some(self.endpoints)),
+            ("PEERS", Some(self.peers)),
+            ("POLICY", Some(self.policy)),
+            ("CONNECTIONS", Some(self.connections)),
+            ("DENIED", Some(self.denied)),
+            ("FRAGMENTS", Some(self.fragments)),
+            ("COUNTERS", None),
+            ("EVENTS", Some(self.ring_bytes)),
+            ("DROPS", Some(self.ring_bytes)),
+        ]
+    }
+}
+
+/// An adopted map keeps its size: it holds what must not be lost.
+fn warn_of_another_size(pins: &Pins, name: &str, wanted: Option<u32>) {
+    let held = MapInfo::from_pin(pins.map(name)).map(|info| info.max_entries());
+    if let (Ok(held), Some(wanted)) = (held, wanted)
+        && held != wanted
+    {
+        tracing::warn!(
+            map = name,
+            held,
+            wanted,
+            "the table keeps the size it has; `flowd detach` and a new start change it"
+        );
     }
 }
 
@@ -157,18 +178,13 @@ impl Kernel {
     ) -> Result<Self, KernelError> {
         let nanoseconds = timeouts.nanoseconds();
         let mut loader = EbpfLoader::new();
-        loader
-            .map_max_entries("ENDPOINTS", sizes.endpoints)
-            .map_max_entries("PEERS", sizes.peers)
-            .map_max_entries("POLICY", sizes.policy)
-            .map_max_entries("CONNECTIONS", sizes.connections)
-            .map_max_entries("DENIED", sizes.denied)
-            .map_max_entries("FRAGMENTS", sizes.fragments)
-            .map_max_entries("EVENTS", sizes.ring_bytes)
-            .map_max_entries("DROPS", sizes.ring_bytes)
-            .override_global("TIMEOUTS", nanoseconds.as_slice(), true);
-        if let Some(pins) = pins {
-            for name in PINNED {
+        loader.override_global("TIMEOUTS", nanoseconds.as_slice(), true);
+        for (name, size) in sizes.by_map() {
+            if let Some(size) = size {
+                loader.map_max_entries(name, size);
+            }
+            if let Some(pins) = pins {
+                warn_of_another_size(pins, name, size);
                 loader.map_pin_path(name, pins.map(name));
             }
         }

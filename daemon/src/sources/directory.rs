@@ -28,6 +28,7 @@ pub struct Source<T> {
     parse: Parse<T>,
     files: BTreeMap<PathBuf, File<T>>,
     problem: Option<SourceError>,
+    listed: bool,
 }
 
 #[derive(Debug)]
@@ -35,6 +36,8 @@ struct File<T> {
     text: Result<String, String>,
     objects: Vec<T>,
     errors: Vec<SourceError>,
+    /// It is good and there is no copy of it yet.
+    uncopied: bool,
 }
 
 impl<T: Clone> Source<T> {
@@ -46,7 +49,14 @@ impl<T: Clone> Source<T> {
             parse,
             files: BTreeMap::new(),
             problem: None,
+            listed: false,
         }
+    }
+
+    /// Whether the directory was ever read. Before that, that it holds nothing is not known, and
+    /// nothing may follow from it.
+    pub const fn is_known(&self) -> bool {
+        self.listed
     }
 
     /// Reads the directory again; whether anything changed.
@@ -60,6 +70,7 @@ impl<T: Clone> Source<T> {
                 return changed;
             }
         };
+        self.listed = true;
         let mut changed = self.problem.take().is_some();
         if paths.len() > MAX_FILES {
             let message = format!("{} files; only the first {MAX_FILES} are read", paths.len());
@@ -93,7 +104,12 @@ impl<T: Clone> Source<T> {
 
     fn read(&mut self, path: PathBuf) -> bool {
         let text = text_of(&path);
-        if self.files.get(&path).is_some_and(|file| file.text == text) {
+        if let Some(file) = self.files.get_mut(&path)
+            && file.text == text
+        {
+            if let (true, Ok(text)) = (file.uncopied, &text) {
+                file.uncopied = copy(&self.good, &path, text).is_err();
+            }
             return false;
         }
         let parsed = match &text {
@@ -102,20 +118,17 @@ impl<T: Clone> Source<T> {
             Err(error) => Err(vec![whole(&path, error.clone())]),
         };
         let file = match parsed {
-            Ok(objects) => {
-                if let Ok(text) = &text {
-                    self.keep(&path, text);
-                }
-                File {
-                    text,
-                    objects,
-                    errors: Vec::new(),
-                }
-            }
+            Ok(objects) => File {
+                uncopied: text.as_ref().is_ok_and(|text| !self.keep(&path, text)),
+                text,
+                objects,
+                errors: Vec::new(),
+            },
             Err(errors) => File {
                 text,
                 objects: self.last_good(&path),
                 errors,
+                uncopied: false,
             },
         };
         self.files.insert(path, file);
@@ -132,16 +145,23 @@ impl<T: Clone> Source<T> {
         (self.parse)(&path.display().to_string(), &text).unwrap_or_default()
     }
 
-    /// A copy that cannot be written costs the last good state over a restart, nothing now.
-    fn keep(&self, path: &Path, text: &str) {
-        let copy = copy_of(&self.good, path);
-        let written = fs::create_dir_all(&self.good)
-            .and_then(|()| fs::write(copy.with_extension("new"), text))
-            .and_then(|()| fs::rename(copy.with_extension("new"), &copy));
-        if let Err(error) = written {
-            tracing::warn!(path = %copy.display(), %error, "cannot keep a copy of a good file");
+    /// A copy that cannot be written costs the last good state over a restart, nothing now; it is
+    /// tried again at every look.
+    fn keep(&self, path: &Path, text: &str) -> bool {
+        let kept = copy(&self.good, path, text);
+        if let Err(error) = &kept {
+            let path = path.display();
+            tracing::warn!(%path, %error, "cannot keep a copy of a good file");
         }
+        kept.is_ok()
     }
+}
+
+fn copy(good: &Path, path: &Path, text: &str) -> io::Result<()> {
+    let copy = copy_of(good, path);
+    fs::create_dir_all(good)?;
+    fs::write(copy.with_extension("new"), text)?;
+    fs::rename(copy.with_extension("new"), &copy)
 }
 
 fn list(directory: &Path) -> io::Result<Vec<PathBuf>> {
@@ -249,10 +269,25 @@ mod tests {
     }
 
     #[test]
+    fn a_copy_that_could_not_be_written_is_tried_again() {
+        let root = tempfile::tempdir().expect("a directory");
+        let (directory, good) = (root.path().join("d"), root.path().join("good"));
+        fs::create_dir(&directory).expect("made");
+        fs::write(directory.join("a.yaml"), "1").expect("written");
+        fs::write(&good, "in the way").expect("written");
+        let mut source = Source::new(directory, good.clone(), numbers);
+        assert!(source.refresh());
+        fs::remove_file(&good).expect("removed");
+        assert!(!source.refresh(), "nothing changed");
+        assert_eq!(fs::read_to_string(good.join("a.yaml")).expect("kept"), "1");
+    }
+
+    #[test]
     fn a_missing_directory_is_an_error_not_an_empty_one() {
         let root = tempfile::tempdir().expect("a directory");
         let mut source = Source::new(root.path().join("none"), root.path().join("good"), numbers);
         source.refresh();
         assert!(source.errors()[0].message.contains("cannot be read"));
+        assert!(!source.is_known());
     }
 }
