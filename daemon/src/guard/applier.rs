@@ -191,7 +191,7 @@ impl Applier {
     }
 
     /// Attaches what is not attached. A new workload's open connections are learned before it is
-    /// judged: it first gets an entry without policies, then its socket table is read.
+    /// judged: its socket table is read before and after it gets an entry without policies.
     fn attach(&mut self, plan: &Plan) -> Result<BTreeMap<u32, String>, TableError> {
         let mut failed = BTreeMap::new();
         for (ifindex, endpoint) in &plan.endpoints {
@@ -202,6 +202,8 @@ impl Applier {
             let adopted = known
                 .is_some_and(|(value, device)| device.is_empty() && value.id == endpoint.value.id);
             if !adopted {
+                // Once before the first packet is met, and again for what was opened in between.
+                self.seed(endpoint);
                 self.learn(*ifindex, endpoint)?;
             }
             if let Err(error) = self.attach_one(&endpoint.device, *ifindex) {

@@ -142,10 +142,31 @@ impl Sweep {
             Err(MapError::SyscallError(error))
                 if error.io_error.kind() == io::ErrorKind::AlreadyExists =>
             {
-                Ok(false)
+                self.correct(key, value)
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// A packet that came before the socket table was read has entered its connection as opened by
+    /// itself, whichever side it came from. No policy has judged by that yet: generation 0.
+    fn correct(&mut self, key: &ConnectionKey, value: &Connection) -> Result<bool, MapError> {
+        let known = match self.connections.get(key, 0) {
+            Ok(known) => known,
+            Err(MapError::KeyNotFound) => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        if known.generation != 0 || known.origin == value.origin {
+            return Ok(false);
+        }
+        let corrected = Connection {
+            origin: value.origin,
+            state: value.state,
+            marks: known.marks | value.marks,
+            ..known
+        };
+        self.connections.insert(key, &corrected, 0)?;
+        Ok(true)
     }
 
     fn walk_connections(&mut self, now: u64, found: &mut Found) -> Result<(), SweepError> {
