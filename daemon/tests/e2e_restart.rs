@@ -13,7 +13,8 @@ use flowd_testbed::{
     traffic::{Conversation, TcpEcho, UdpEcho, UdpFlood, tcp_connect, tcp_connections},
 };
 use support::{
-    PATIENCE, SILENCE, Scene, distinct_ports, eventually, flow_of, policy, told_packets, when,
+    PATIENCE, SILENCE, Scene, distinct_ports, eventually, flow_of, policy, run_inside,
+    told_packets, when,
 };
 
 const FRONTEND_ONLY: &str = "ingress: [{fromEndpoints: [{matchLabels: {app: frontend}}], \
@@ -278,13 +279,56 @@ fn detach_leaves_the_hooks_as_they_were_found() {
 
     scene.flowd.terminate().expect("it ends by itself");
     scene.flowd.detach().expect("detached");
-    let left = hooks(&node, &device);
-    assert_eq!(left[0], [with[0][0], found[0][0]]);
-    assert_eq!(left[1], [found[1][0], with[1][2]]);
-    assert!(hooks(&node, &frontend.interface).iter().all(Vec::is_empty));
+    // The kernel takes a program whose link has gone off its hook a moment later.
+    let expected = [[with[0][0], found[0][0]], [found[1][0], with[1][2]]];
+    eventually("only theirs is left", || {
+        let left = hooks(&node, &device);
+        when(left == expected, left)
+    });
+    eventually("nothing is left where nobody was", || {
+        let left = hooks(&node, &frontend.interface);
+        when(left.iter().all(Vec::is_empty), left)
+    });
     let pinned = std::fs::read_dir(scene.flowd.bpffs()).expect("listed");
     // The kernel's own files may stand beside ours.
     let ours = pinned.filter_map(|entry| entry.expect("listed").file_name().into_string().ok());
     assert_eq!(ours.filter(|name| name.starts_with('v')).count(), 0);
     assert!(connect(PATIENCE), "nothing is enforced any more");
+}
+
+/// Filters of programs on both sides of a pod's device.
+fn filters(scene: &Scene, pod: &Pod) -> [usize; 2] {
+    ["ingress", "egress"].map(|side| {
+        let command = format!("tc filter show dev {} {side}", pod.interface);
+        let shown = run_inside(scene.bed.node(), &command);
+        shown.matches("direct-action").count()
+    })
+}
+
+#[test]
+fn with_clsact_the_same_holds_without_a_daemon_and_after_it() {
+    let mut scene = Scene::with(|builder, _| builder.arg("--attach").arg("clsact"));
+    let pods = ["frontend", "backend", "stranger"].map(|name| scene.pod(name));
+    let yaml = policy("web", "backend", FRONTEND_ONLY);
+    scene.flowd.write_policy("web", &yaml).expect("written");
+    scene.launch();
+    let _server = TcpEcho::start(&pods[1].namespace, any(), 8080).expect("listens");
+    assert_enforced(&pods);
+    assert_eq!(filters(&scene, &pods[1]), [1, 1]);
+    scene.flowd.kill9().expect("killed");
+    assert_enforced(&pods);
+    scene.flowd.launch().expect("it starts again");
+    assert_enforced(&pods);
+    assert_eq!(
+        filters(&scene, &pods[1]),
+        [1, 1],
+        "the successor's in the place of the earlier"
+    );
+    scene.flowd.terminate().expect("it ends by itself");
+    scene.flowd.detach().expect("detached");
+    assert_eq!(filters(&scene, &pods[1]), [0, 0]);
+    for stranger in [&pods[0], &pods[2]] {
+        let outcome = tcp_connect(&stranger.namespace, pods[1].ipv4, 8080, PATIENCE);
+        assert!(outcome.expect("the attempt is made").is_connected());
+    }
 }

@@ -4,7 +4,8 @@
 mod support;
 
 use std::{
-    net::{IpAddr, UdpSocket},
+    io::{Read as _, Write as _},
+    net::{IpAddr, TcpListener, TcpStream, UdpSocket},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -306,4 +307,60 @@ fn attaching_breaks_no_open_connection_that_is_allowed_and_cuts_those_that_are_n
             when(told == count, told)
         });
     }
+}
+
+/// An open connection: the end that was asked, and the end that asked.
+fn connected(server: &Pod, client: &Pod, address: IpAddr, port: u16) -> [TcpStream; 2] {
+    let listener = server.namespace.run(|| TcpListener::bind((address, port)));
+    let listener = listener.expect("entered").expect("listens");
+    let asked = client.namespace.run(|| TcpStream::connect((address, port)));
+    let asked = asked.expect("entered").expect("connects");
+    let (taken, _) = listener.accept().expect("accepted");
+    // Who listened is what tells the directions apart, so it must still be known.
+    std::mem::forget(listener);
+    for stream in [&taken, &asked] {
+        stream.set_read_timeout(Some(PATIENCE)).expect("set");
+    }
+    [taken, asked]
+}
+
+#[test]
+fn who_opened_a_connection_is_known_also_when_the_other_side_speaks_first() {
+    let mut scene = Scene::new();
+    let [client, workload, server] =
+        ["client", "workload", "server"].map(|name| scene.unguarded(name));
+    let rules = "ingress: [{toPorts: [{ports: [{port: \"8080\", protocol: TCP}]}]}]\n  \
+                 egress: [{toPorts: [{ports: [{port: \"5432\", protocol: TCP}]}]}]";
+    let yaml = policy("both-ways", "workload", rules);
+    scene
+        .flowd
+        .write_policy("both-ways", &yaml)
+        .expect("written");
+    let bystander = scene.pod("bystander");
+    scene.launch();
+    let mut speakers = Vec::new();
+    for family in [0, 1] {
+        let served = workload.addresses()[family];
+        speakers.push(connected(&workload, &client, served, 8080));
+        let asked = server.addresses()[family];
+        speakers.push(connected(&server, &workload, asked, 5432));
+    }
+    let api = scene.api();
+    scene.change(&api, |_| {
+        let at = format!("{{netns: {}}}", workload.namespace.path().display());
+        let interface = format!("{{interface: {}}}", workload.interface);
+        scene.edit_endpoint(&workload, |text| text.replace(&interface, &at));
+        Ok(())
+    });
+    for [taken, asked] in &mut speakers {
+        let mut heard = [0; 5];
+        taken.write_all(b"first").expect("said");
+        asked.read_exact(&mut heard).expect("heard");
+        asked.write_all(b"reply").expect("said");
+        taken.read_exact(&mut heard).expect("heard");
+        assert_eq!(&heard, b"reply");
+    }
+    let dropped = flow_of("tcp").dropped();
+    assert_eq!(scene.flows(&dropped), []);
+    drop(bystander);
 }

@@ -8,12 +8,16 @@
 
 mod api;
 mod counts;
+mod flood;
+mod flowctl;
 mod scene;
 mod wanted;
 
 pub(crate) use api::Api;
 pub(crate) use counts::{distinct_ports, told_packets};
-pub(crate) use scene::{Scene, policy, run_inside};
+pub(crate) use flood::{Pacer, flood};
+pub(crate) use flowctl::text;
+pub(crate) use scene::{Scene, policy, put, run_inside};
 pub(crate) use wanted::{Wanted, flow_of, line};
 
 use std::{
