@@ -139,6 +139,34 @@ impl Applier {
         Ok(failed)
     }
 
+    /// Attaches again where somebody else has taken our programs off, and names the devices where
+    /// that failed.
+    pub fn restore(&self, plan: &Plan) -> BTreeMap<u32, String> {
+        let mut failed = BTreeMap::new();
+        for (ifindex, endpoint) in &plan.endpoints {
+            let attached = self
+                .endpoints
+                .get(ifindex)
+                .is_some_and(|(_, device)| !device.is_empty());
+            if !attached || self.are_on(&endpoint.device) {
+                continue;
+            }
+            tracing::warn!(
+                device = endpoint.device,
+                "somebody took our programs off; attaching again"
+            );
+            if let Err(error) = self.attach_one(&endpoint.device, *ifindex) {
+                failed.insert(*ifindex, error.to_string());
+            }
+        }
+        failed
+    }
+
+    fn are_on(&self, device: &str) -> bool {
+        let mut kernel = self.kernel.lock().unwrap_or_else(PoisonError::into_inner);
+        self.attachments.are_on(&mut kernel, device).unwrap_or(true)
+    }
+
     /// Removes the entries of policies whose grace is over. To be called now and then.
     ///
     /// # Errors

@@ -111,6 +111,9 @@ impl Control {
                 // What an earlier daemon enforced stays until both directories could be read.
                 if self.parts.endpoints.is_known() && self.parts.policies.is_known() {
                     self.reconcile(endpoints_changed || policies_changed || moved);
+                    let lost = self.parts.applier.restore(self.parts.resolver.plan());
+                    self.unapplied |= !lost.is_empty();
+                    self.attach_failures.extend(lost);
                 }
             }
             Err(error) => self.problem = Some(format!("devices cannot be listed: {error}")),

@@ -163,6 +163,25 @@ impl Attachments {
         })?
     }
 
+    /// Whether both programs are on a device's hooks. Somebody else can have taken them off. On
+    /// clsact the kernel is not asked: aya cannot list filters.
+    ///
+    /// # Errors
+    ///
+    /// When the namespace cannot be entered.
+    pub fn are_on(&self, kernel: &mut Kernel, device: &str) -> io::Result<bool> {
+        if !self.tcx {
+            return Ok(true);
+        }
+        let ids = HOOKS.map(|(_, program, _)| kernel.program_id(program));
+        self.namespace.run(|| {
+            HOOKS.iter().zip(ids).all(|((_, _, side), id)| {
+                let (_, programs) = SchedClassifier::query_tcx(device, *side).unwrap_or_default();
+                programs.iter().any(|program| Some(program.id()) == id)
+            })
+        })
+    }
+
     /// Numbers of the devices that have a pinned link.
     pub fn pinned(&self) -> Vec<u32> {
         let Ok(entries) = fs::read_dir(self.pins.links()) else {
@@ -259,17 +278,22 @@ fn attach_clsact(
         source,
     };
     let classifier = kernel.program(program);
-    let options = || NlOptions {
+    let options = NlOptions {
         priority: CLSACT_PRIORITY,
         handle: CLSACT_HANDLE,
         classid: None,
     };
-    let earlier =
-        SchedClassifierLink::attached(device, side, CLSACT_PRIORITY, CLSACT_HANDLE, None)?;
-    let id = classifier
-        .attach_with_options(device, side, TcAttachOptions::Netlink(options()))
-        .or_else(|_| classifier.attach_to_link(earlier))
-        .map_err(failed)?;
+    let attached = classifier.attach_with_options(device, side, TcAttachOptions::Netlink(options));
+    let id = match attached {
+        Ok(id) => id,
+        // Ours is there from an earlier daemon. The handle on it is made only now: dropping one
+        // detaches the filter.
+        Err(_) => {
+            let earlier =
+                SchedClassifierLink::attached(device, side, CLSACT_PRIORITY, CLSACT_HANDLE, None)?;
+            classifier.attach_to_link(earlier).map_err(failed)?
+        }
+    };
     // Dropping a clsact link detaches it; ours stays when the daemon goes.
     mem::forget(classifier.take_link(id).map_err(failed)?);
     Ok(())

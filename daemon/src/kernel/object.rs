@@ -208,6 +208,11 @@ impl Kernel {
             .expect("the object holds its own programs")
     }
 
+    /// The kernel's number of a program, where it tells.
+    pub fn program_id(&mut self, name: &str) -> Option<u32> {
+        Some(self.program(name).info().ok()?.id())
+    }
+
     /// Takes a map out of the object, to be used on its own.
     ///
     /// # Panics

@@ -165,7 +165,7 @@ impl Sweep {
             marks: known.marks | value.marks,
             ..known
         };
-        self.connections.insert(key, &corrected, 0)?;
+        self.connections.insert(key, corrected, 0)?;
         Ok(true)
     }
 
