@@ -7,4 +7,3 @@ pub mod commands;
 pub mod failure;
 pub mod filter;
 pub mod print;
-pub mod reasons;

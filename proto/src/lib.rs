@@ -10,6 +10,7 @@ mod extension;
 mod field_mask;
 pub mod json;
 pub mod mask;
+pub mod reason;
 mod timestamp;
 
 pub use any::Any;

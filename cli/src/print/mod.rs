@@ -3,7 +3,6 @@
 mod clean;
 mod compact;
 mod dict;
-mod drops;
 mod json;
 mod paint;
 pub mod readable;

@@ -5,9 +5,9 @@ use flowd_proto::flow::{
     Verdict, layer4, layer7,
 };
 use flowd_proto::flowd::v1::{FlowExtension, PolicyRef};
+use flowd_proto::reason::hubble_words;
 use flowd_proto::relay::{NodeState, NodeStatusEvent};
 
-use super::drops::drop_words;
 use super::{Ink, Style, clean, words};
 
 /// A flow on its way to the screen. Everything it returns is safe to print.
@@ -156,7 +156,7 @@ impl<'a> FlowView<'a> {
         };
         match event.r#type {
             words::TRACE => words::trace_point(event.sub_type),
-            words::DROP => drop_words(event.sub_type),
+            words::DROP => hubble_words(event.sub_type).into_owned(),
             words::POLICY_VERDICT => format!(
                 "policy-verdict:{} {}",
                 words::match_type(flow.policy_match_type),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use flowd_abi::DropReason;
+use flowd_proto::reason;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 
@@ -12,7 +13,6 @@ use super::family::{Family, describe};
 use crate::flow::record::Family as IpFamily;
 use crate::observe::class::{MATCH_TYPES, Transport};
 use crate::observe::icmp::Message;
-use crate::observe::reason;
 
 const FAMILIES: [IpFamily; 2] = [IpFamily::V4, IpFamily::V6];
 const DIRECTIONS: [&str; 2] = ["ingress", "egress"];
@@ -105,7 +105,7 @@ fn drops(counts: &Counts) -> Family {
         for drop in DropReason::ALL {
             family.push_moved(
                 &[
-                    ("reason", reason::of(drop).hubble_name),
+                    ("reason", reason::of(drop).hubble_name()),
                     ("protocol", transport.name()),
                 ],
                 counts.drops[transport as usize][drop as usize - 1],

@@ -146,7 +146,7 @@ impl Judged {
     pub fn sub_type(&self) -> i32 {
         match (self.class(), self.direction) {
             (Class::PolicyVerdict, _) => 0,
-            (Class::Drop(reason), _) => super::reason::of(reason).hubble,
+            (Class::Drop(reason), _) => flowd_proto::reason::of(reason).number(),
             (Class::Trace(_), Direction::Egress) => point::FROM_ENDPOINT,
             (Class::Trace(_), Direction::Ingress) => point::TO_ENDPOINT_RAW,
         }

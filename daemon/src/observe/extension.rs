@@ -5,9 +5,9 @@ use flowd_abi::event::EventFlags;
 use flowd_abi::{Action, Direction, EventKind, Verdict};
 use flowd_policy::{PolicyRef, RuleRef};
 use flowd_proto::flowd::v1::{self as ours, ConnectionState, FlowExtension};
+use flowd_proto::reason;
 
 use super::flow::timestamp;
-use super::reason;
 use crate::enrich::Decision;
 use crate::flow::Record;
 use crate::flow::record::Judged;
@@ -110,7 +110,7 @@ fn connection_state(judged: &Judged) -> ConnectionState {
 /// Our name of a verdict's reason.
 pub const fn reason_name(verdict: Verdict) -> &'static str {
     match verdict {
-        Verdict::Forward(why) => reason::forward_name(why),
+        Verdict::Forward(why) => reason::of_forward(why).name,
         Verdict::Drop(why) | Verdict::Audit(why) => reason::of(why).name,
     }
 }

@@ -7,13 +7,14 @@ use flowd_proto::flow::{
     CiliumEventType, Emitter, Endpoint, Ethernet, Flow, FlowType, IcmPv4, IcmPv6, Ip, IpVersion,
     Layer4, NetworkInterface, Policy, Sctp, Tcp, Udp, Workload, layer4::Protocol,
 };
+use flowd_proto::reason;
 
 use super::class::{Class, Transport, point};
 use super::extension::extension;
 use super::icmp::Message;
 use super::mask::{Part, Parts};
 use super::uuid::Boot;
-use super::{reason, tcp};
+use super::tcp;
 use crate::enrich::{Decision, Directory, DirectoryHandle, Party};
 use crate::flow::Record;
 use crate::flow::record::{Family, Judged, Side};
@@ -83,7 +84,7 @@ fn classify(flow: &mut Flow, judged: &Judged, parts: Parts) {
                 parts.pick(Part::PolicyMatchType, || u32::from(judged.event.match_type));
         }
         Class::Drop(dropped) => {
-            let number = reason::of(dropped).hubble;
+            let number = reason::of(dropped).number();
             flow.drop_reason = parts.pick(Part::DropReason, || number.unsigned_abs());
             flow.drop_reason_desc = parts.pick(Part::DropReasonDesc, || number);
             flow.policy_match_type =

@@ -8,7 +8,6 @@ pub mod icmp;
 pub mod lost;
 pub mod mask;
 pub mod query;
-pub mod reason;
 pub mod tcp;
 pub mod uuid;
 pub mod wire;

@@ -286,9 +286,9 @@ fn unknown_numbers_are_served_as_unknown() {
 fn each_reason_has_hubbles_number() {
     for reason in DropReason::ALL {
         let flow = flow(judged(EventKind::Drop, Verdict::Drop(reason)));
-        let text = super::reason::of(reason);
-        assert_eq!(flow.drop_reason_desc().as_str_name(), text.hubble_name);
-        assert_eq!(flow.event_type.unwrap().sub_type, text.hubble);
+        let text = flowd_proto::reason::of(reason);
+        assert_eq!(flow.drop_reason_desc().as_str_name(), text.hubble_name());
+        assert_eq!(flow.event_type.unwrap().sub_type, text.number());
     }
 }
 

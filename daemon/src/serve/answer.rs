@@ -3,15 +3,15 @@
 use flowd_abi::{Direction, DropReason, ForwardReason};
 use flowd_proto::flow::TrafficDirection;
 use flowd_proto::flowd::v1::{
-    EndpointStatus, ExplainResponse, Ledger, LedgerRow, PolicyStatus, ReasonHelp, SourceError,
+    EndpointStatus, ExplainResponse, Ledger, LedgerRow, ReasonHelp, SourceError,
     SourceLoss, StatusResponse,
 };
+use flowd_proto::reason;
 
 use super::status::{self, EndpointState, Status};
-use super::{Sources, now};
+use super::{Sources, hits, now};
 use crate::observe::extension::reason_name;
 use crate::observe::flow::VERSION;
-use crate::observe::reason;
 
 /// Nanoseconds since the daemon started.
 pub fn uptime(status: &Status) -> u64 {
@@ -33,7 +33,7 @@ pub fn status(sources: &Sources) -> StatusResponse {
         healthy: problems.is_empty(),
         problems,
         endpoints: status.endpoints.iter().map(endpoint).collect(),
-        policies: status.policies.iter().map(policy).collect(),
+        policies: hits::policies(sources, &status),
         source_errors: status
             .source_errors
             .iter()
@@ -69,19 +69,6 @@ fn endpoint(endpoint: &status::EndpointStatus) -> EndpointStatus {
         egress_enforced: endpoint.egress_enforced,
         policies: endpoint.policies.clone(),
         addresses: endpoint.addresses.iter().map(ToString::to_string).collect(),
-    }
-}
-
-fn policy(policy: &status::PolicyStatus) -> PolicyStatus {
-    PolicyStatus {
-        kind: policy.kind.clone(),
-        namespace: policy.namespace.clone(),
-        name: policy.name.clone(),
-        file: policy.file.clone(),
-        line: policy.line,
-        valid: policy.valid,
-        problems: policy.problems.clone(),
-        endpoints_selected: policy.endpoints_selected,
     }
 }
 
@@ -151,16 +138,17 @@ fn drop_help(drop: DropReason) -> ReasonHelp {
     ReasonHelp {
         reason: text.name.to_owned(),
         number: drop as u32,
-        hubble_reason: text.hubble,
-        help: text.help.to_owned(),
+        hubble_reason: text.number(),
+        help: text.help(),
     }
 }
 
 fn forward_help(forward: ForwardReason) -> ReasonHelp {
+    let text = reason::of_forward(forward);
     ReasonHelp {
-        reason: reason::forward_name(forward).to_owned(),
+        reason: text.name.to_owned(),
         number: forward as u32,
         hubble_reason: 0,
-        help: reason::forward_help(forward).to_owned(),
+        help: text.meaning.to_owned(),
     }
 }

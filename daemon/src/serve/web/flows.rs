@@ -5,10 +5,10 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Json, Response};
 use flowd_proto::flow::{DropReason, FlowFilter, TrafficDirection, Verdict};
 use flowd_proto::observer::GetFlowsRequest;
+use flowd_proto::reason;
 use serde::Deserialize;
 
 use super::{Shared, error};
-use crate::observe::reason;
 use crate::observe::wire::Encoder;
 use crate::serve::stream::{FlowStream, Outgoing, plan};
 
@@ -62,7 +62,7 @@ impl Asked {
                 Verdict::from_str_name(&name.to_ascii_uppercase()).map(|verdict| verdict as i32)
             })?,
             drop_reason_desc: numbers(self.drop_reason.as_ref(), |name| {
-                let ours = reason::find(name).map(|drop| reason::of(drop).hubble);
+                let ours = reason::find(name).map(|drop| reason::of(drop).number());
                 ours.or_else(|| DropReason::from_str_name(name).map(|drop| drop as i32))
             })?,
             traffic_direction: numbers(self.direction.as_ref(), |name| {

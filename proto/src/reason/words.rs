@@ -1,10 +1,15 @@
 //! Drop reasons in the words Hubble's command line prints, by the subtype of a drop event. They are
 //! not the enum's names, and two of them (136, 161) do not even mean the same.
 
-/// The words for a drop code.
-pub(super) fn drop_words(code: i32) -> String {
-    let found = DROPS.binary_search_by_key(&code, |(number, _)| *number);
-    found.map_or_else(|_| format!("{code}, 0"), |index| DROPS[index].1.to_owned())
+use std::borrow::Cow;
+
+/// The words for a drop code. One that Hubble's command line has no words for is its number, as
+/// there.
+pub fn hubble_words(code: i32) -> Cow<'static, str> {
+    match DROPS.binary_search_by_key(&code, |(number, _)| *number) {
+        Ok(index) => DROPS[index].1.into(),
+        Err(_) => format!("{code}, 0").into(),
+    }
 }
 
 const DROPS: [(i32, &str); 75] = [
@@ -92,10 +97,10 @@ mod tests {
     #[test]
     fn the_table_is_sorted_and_unknown_codes_are_numbers() {
         assert!(DROPS.windows(2).all(|pair| pair[0].0 < pair[1].0));
-        assert_eq!(drop_words(133), "Policy denied");
-        assert_eq!(drop_words(181), "Policy denied by denylist");
-        assert_eq!(drop_words(132), "Invalid source ip");
-        assert_eq!(drop_words(159), "159, 0");
-        assert_eq!(drop_words(-1), "-1, 0");
+        assert_eq!(hubble_words(133), "Policy denied");
+        assert_eq!(hubble_words(181), "Policy denied by denylist");
+        assert_eq!(hubble_words(132), "Invalid source ip");
+        assert_eq!(hubble_words(159), "159, 0");
+        assert_eq!(hubble_words(-1), "-1, 0");
     }
 }
