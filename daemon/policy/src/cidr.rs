@@ -18,7 +18,10 @@ use crate::object::{CidrSet, PeerSelector, Peers, Policy};
 pub fn prefixes<'a>(policies: impl IntoIterator<Item = &'a Policy>) -> BTreeSet<IpNet> {
     collect(policies, |selector| match selector {
         PeerSelector::Cidr(set) | PeerSelector::IpBlock(set) => Some(set),
-        PeerSelector::Labels(_) | PeerSelector::Entity(_) | PeerSelector::CidrGroup(_) => None,
+        PeerSelector::Labels(_)
+        | PeerSelector::Entity(_)
+        | PeerSelector::CidrGroup(_)
+        | PeerSelector::Services(_) => None,
     })
 }
 
@@ -31,7 +34,8 @@ pub fn pod_prefixes<'a>(policies: impl IntoIterator<Item = &'a Policy>) -> BTree
         PeerSelector::Cidr(_)
         | PeerSelector::Labels(_)
         | PeerSelector::Entity(_)
-        | PeerSelector::CidrGroup(_) => None,
+        | PeerSelector::CidrGroup(_)
+        | PeerSelector::Services(_) => None,
     })
 }
 

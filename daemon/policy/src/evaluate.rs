@@ -116,7 +116,7 @@ fn peer_matches(peers: &Peers, peer: &Peer<'_>) -> bool {
             PeerSelector::Entity(entity) => entity_matches(*entity, peer.labels),
             PeerSelector::Cidr(set) => is_world(peer.labels) && cidr_matches(set, peer.address),
             PeerSelector::IpBlock(set) => cidr_matches(set, peer.address),
-            PeerSelector::CidrGroup(_) => false,
+            PeerSelector::CidrGroup(_) | PeerSelector::Services(_) => false,
         }),
     }
 }

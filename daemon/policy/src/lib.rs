@@ -16,12 +16,12 @@ mod compile;
 mod diagnostic;
 mod evaluate;
 mod explain;
-mod groups;
 mod lookup;
 mod match_type;
 mod named_ports;
 mod object;
 mod parse;
+mod resolve;
 mod rules;
 mod selector;
 mod set;
@@ -41,7 +41,8 @@ pub use match_type::{MatchType, MatchedPeer};
 pub use named_ports::NamedPorts;
 pub use object::{
     CidrGroup, CidrGroups, CidrSet, Destination, Destinations, Entity, GroupSelector, Kind,
-    PeerSelector, Peers, Policy, PolicyRef, PortRange, Rule, RuleRef, Spec,
+    PeerSelector, Peers, Policy, PolicyRef, PortRange, Rule, RuleRef, Service, ServiceAddresses,
+    ServiceSelector, Services, Spec,
 };
 pub use parse::{Contents, parse, read};
 pub use rules::{RuleTable, SavedError};

@@ -189,6 +189,51 @@ pub enum PeerSelector {
     /// [`PolicySet`](crate::PolicySet) puts the addresses in its place; until then it selects
     /// nobody.
     CidrGroup(CidrGroups),
+    /// Whoever is behind services, which are other objects. A [`PolicySet`](crate::PolicySet) puts
+    /// their workloads and addresses in its place; until then it selects nobody.
+    Services(Services),
+}
+
+/// The services a peer selector means.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Services {
+    /// Which services.
+    pub services: ServiceSelector,
+    /// Their namespace; `None` is any.
+    pub namespace: Option<String>,
+}
+
+/// Services by name or by label.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ServiceSelector {
+    /// Services of this name.
+    Name(String),
+    /// Services with these labels.
+    Labels(Selector),
+}
+
+/// A Kubernetes Service, as far as policies care.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// Its name.
+    pub name: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its labels.
+    pub labels: Labels,
+    /// The workloads behind it; `None` when its addresses are listed elsewhere.
+    pub pods: Option<Selector>,
+}
+
+/// Addresses behind a service that selects no workloads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceAddresses {
+    /// Name of the service.
+    pub service: String,
+    /// Namespace of the service.
+    pub namespace: String,
+    /// The addresses.
+    pub addresses: Vec<IpNet>,
 }
 
 /// The CIDR groups a peer selector means.

@@ -8,9 +8,11 @@ use std::{
 use ipnet::IpNet;
 
 use crate::{
-    cidr, groups,
+    cidr,
     labels::{Labels, NAMESPACE_KEY},
     object::{CidrGroup, Policy, PolicyRef, Spec},
+    parse::Contents,
+    resolve::Objects,
 };
 
 /// Policies in a fixed order, with their specs by the namespace of their subjects.
@@ -27,16 +29,39 @@ pub struct PolicySet {
 type Place = (usize, usize);
 
 impl PolicySet {
-    /// The set of `policies`, whatever order they come in.
+    /// The set of `policies`, whatever order they come in, without other objects to name.
     pub fn new(policies: Vec<Policy>) -> Self {
         Self::with_groups(policies, &[])
     }
 
     /// The set of `policies`, with the addresses of `groups` where policies name a group. A group
     /// that is not there has no addresses; the policy that names it says so in its warnings.
-    pub fn with_groups(mut policies: Vec<Policy>, groups: &[CidrGroup]) -> Self {
+    pub fn with_groups(policies: Vec<Policy>, groups: &[CidrGroup]) -> Self {
+        Self::resolved(
+            policies,
+            &Objects {
+                groups: groups.iter().collect(),
+                services: Vec::new(),
+                addresses: Vec::new(),
+            },
+        )
+    }
+
+    /// The set of all policies in these files, with their groups and services in the place of
+    /// their names. A service that is not there allows nobody and denies everybody; the policy that
+    /// names it says so in its warnings.
+    pub fn assemble(contents: &[Contents]) -> Self {
+        let policies = contents
+            .iter()
+            .flat_map(|file| &file.policies)
+            .cloned()
+            .collect();
+        Self::resolved(policies, &Objects::of(contents))
+    }
+
+    fn resolved(mut policies: Vec<Policy>, objects: &Objects<'_>) -> Self {
         for policy in &mut policies {
-            groups::resolve(policy, groups);
+            objects.resolve(policy);
         }
         policies.sort_by(|a, b| a.reference.cmp(&b.reference));
         let mut set = Self::default();

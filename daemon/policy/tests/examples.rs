@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf};
 
 use flowd_abi::{Action, Direction};
 use flowd_policy::{
-    Contents, Labels, PolicySet, RuleTable, Subject, Target, World,
+    Labels, PolicySet, RuleTable, Subject, Target, World,
     cases::{Case, CaseAnswer, Expected, Verdict, WrittenWorld},
     cidr, compile, read,
 };
@@ -37,9 +37,8 @@ fn every_example_means_what_its_cases_say() {
     assert!(names.len() >= EXAMPLES, "{}", names.len());
     let mut cases = 0;
     for name in names {
-        let Contents { policies, groups } =
-            read(&name, &text(&name)).unwrap_or_else(|errors| panic!("{errors:#?}"));
-        let policies = PolicySet::with_groups(policies, &groups);
+        let contents = read(&name, &text(&name)).unwrap_or_else(|errors| panic!("{errors:#?}"));
+        let policies = PolicySet::assemble(&[contents, written.services.clone()]);
         let mut real = real_world(&written, &policies);
         let asked = Case::read(&name, &text(&format!("cases/{name}"))).unwrap();
         let expected: Vec<Expected> = asked.iter().map(|case| case.expect.unwrap()).collect();

@@ -4,14 +4,19 @@ use std::{collections::BTreeMap, net::IpAddr};
 
 use flowd_abi::protocol::{ICMPV6, SCTP, TCP, UDP};
 
+use ipnet::IpNet;
+
 use super::Case;
 use crate::{
-    labels::{self, Labels},
+    labels::{self, Label, Labels, NAMESPACE_KEY, SOURCE_K8S},
     named_ports::NamedPorts,
+    object::{Service, ServiceAddresses},
     parse::{
+        Contents,
         field::{Field, Object},
         report::Report,
     },
+    selector::{Key, Requirement, Selector},
     syntax,
     yaml::{Node, Value},
 };
@@ -23,6 +28,8 @@ pub struct WrittenWorld {
     pub endpoints: BTreeMap<String, Named>,
     /// Addresses outside by name.
     pub externals: BTreeMap<String, IpAddr>,
+    /// Services policies may name, for [`PolicySet::assemble`](crate::PolicySet::assemble).
+    pub services: Contents,
     outside: Option<Labels>,
     reserved: BTreeMap<String, Labels>,
 }
@@ -149,7 +156,7 @@ pub(super) fn read(report: &Report, document: &Node) -> Option<WrittenWorld> {
         world.externals.insert(name.to_owned(), address);
     }
     for item in object.items("services").unwrap_or_default() {
-        item.warning("services are not known yet", "policies name endpoints");
+        service(&item, &mut world)?;
     }
     Some(world)
 }
@@ -193,6 +200,44 @@ fn endpoint(item: &Field<'_>, namespaces: &Namespaces<'_>) -> Option<(String, Na
         ports,
     };
     Some((format!("{namespace}/{name}"), endpoint))
+}
+
+/// A service with the labels its pods have, or with the addresses behind it.
+fn service(item: &Field<'_>, world: &mut WrittenWorld) -> Option<()> {
+    let object = item.object(&["name", "namespace", "labels", "selector", "ips"], &[])?;
+    let name = object.require("name", "name the service")?.text()?;
+    let namespace = object
+        .get("namespace")
+        .map_or(Some("default"), Field::text)?;
+    let equals = |name: &str, value: &str| Requirement::equals(Key::of(SOURCE_K8S, name), value);
+    let selector = texts(&object, "selector")?;
+    let pods: Selector = selector
+        .iter()
+        .map(|(name, value)| equals(name, value))
+        .collect();
+    let labels = texts(&object, "labels")?;
+    world.services.services.push(Service {
+        name: name.to_owned(),
+        namespace: namespace.to_owned(),
+        labels: labels
+            .iter()
+            .map(|(key, value)| Label::new(SOURCE_K8S, key, value))
+            .collect(),
+        pods: (!selector.is_empty()).then(|| pods.and(equals(NAMESPACE_KEY, namespace))),
+    });
+    let addresses: Vec<Option<IpAddr>> = object
+        .items("ips")
+        .unwrap_or_default()
+        .iter()
+        .map(address)
+        .collect();
+    let addresses: Option<Vec<IpAddr>> = addresses.into_iter().collect();
+    world.services.addresses.push(ServiceAddresses {
+        service: name.to_owned(),
+        namespace: namespace.to_owned(),
+        addresses: addresses?.into_iter().map(IpNet::from).collect(),
+    });
+    Some(())
 }
 
 fn port(item: &Field<'_>, ports: &mut NamedPorts) -> Option<()> {

@@ -51,7 +51,7 @@ pub(super) fn numbers(rule: &Rule, world: &mut World) -> Result<PeerNumbers, Com
                 add_classes(rule, set, world, &mut numbers)?;
                 numbers.extend(inside(set, world.pod_class_index()));
             }
-            PeerSelector::CidrGroup(_) => {}
+            PeerSelector::CidrGroup(_) | PeerSelector::Services(_) => {}
         }
     }
     Ok(PeerNumbers::Of(numbers))

@@ -97,7 +97,7 @@ fn peer_missed(rule: &Rule, query: &Query<'_>) -> Vec<Missed> {
                 }]
             }
         }
-        PeerSelector::CidrGroup(_) => vec![Missed::Nobody],
+        PeerSelector::CidrGroup(_) | PeerSelector::Services(_) => vec![Missed::Nobody],
     });
     let nearest = misses.min_by_key(|missed| missed.iter().map(Missed::distance).sum::<u32>());
     nearest.unwrap_or_else(|| vec![Missed::Nobody])

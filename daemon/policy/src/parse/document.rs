@@ -8,7 +8,7 @@ use super::{
     metadata::{self, Metadata},
     network_policy,
     report::Report,
-    spec,
+    service, spec,
 };
 use crate::{
     labels::{Label, Labels, SOURCE_K8S},
@@ -29,11 +29,14 @@ const DERIVED_UID: &str = "io.cilium.k8s.policy.uid";
 enum Document {
     Policy(Kind),
     CidrGroup,
+    Service,
+    Endpoints,
+    EndpointSlice,
     List,
 }
 
 /// Kinds with the versions they are known in.
-const KINDS: [(&str, &[&str], Document); 5] = [
+const KINDS: [(&str, &[&str], Document); 8] = [
     (
         "CiliumNetworkPolicy",
         &["cilium.io/v2"],
@@ -54,6 +57,13 @@ const KINDS: [(&str, &[&str], Document); 5] = [
         &["cilium.io/v2", "cilium.io/v2alpha1"],
         Document::CidrGroup,
     ),
+    ("Service", &["v1"], Document::Service),
+    ("Endpoints", &["v1"], Document::Endpoints),
+    (
+        "EndpointSlice",
+        &["discovery.k8s.io/v1"],
+        Document::EndpointSlice,
+    ),
     ("List", &["v1"], Document::List),
 ];
 
@@ -69,6 +79,26 @@ fn object(root: &Field<'_>, contents: &mut Contents, may_be_list: bool) -> Optio
         Document::CidrGroup => {
             let object = root.object(&FIELDS, &[])?;
             contents.groups.push(cidr_group::read(&object)?);
+        }
+        Document::Service => {
+            let object = root.object(&FIELDS, &[])?;
+            contents.services.push(service::read(&object)?);
+        }
+        Document::Endpoints => {
+            let object = root.object(&["apiVersion", "kind", "metadata", "subsets"], &[])?;
+            contents.addresses.push(service::endpoints(&object)?);
+        }
+        Document::EndpointSlice => {
+            let known = [
+                "apiVersion",
+                "kind",
+                "metadata",
+                "addressType",
+                "endpoints",
+                "ports",
+            ];
+            let object = root.object(&known, &[])?;
+            contents.addresses.push(service::slice(&object)?);
         }
         Document::List if may_be_list => {
             let list = root.object(&["apiVersion", "kind", "metadata", "items"], &[])?;

@@ -1,7 +1,11 @@
 //! An object's metadata: name, namespace, uid.
 
 use super::field::{Field, Object};
-use crate::{object::Kind, syntax};
+use crate::{
+    labels::{Label, Labels, SOURCE_K8S},
+    object::Kind,
+    syntax,
+};
 
 /// The namespace of an object that names none.
 const DEFAULT_NAMESPACE: &str = "default";
@@ -64,6 +68,32 @@ pub(super) fn read(object: &Object<'_>, kind: Kind) -> Option<Metadata> {
         namespace,
         uid,
     })
+}
+
+/// The labels of an object, as selectors of objects see them.
+pub(super) fn labels(metadata: &Object<'_>) -> Option<Labels> {
+    let Some(labels) = metadata.get("labels") else {
+        return Some(Labels::from(Vec::new()));
+    };
+    labels
+        .entries()?
+        .into_iter()
+        .map(|(key, value)| Some(Label::new(SOURCE_K8S, key, value.text()?)))
+        .collect()
+}
+
+/// Name and namespace of an object that is no policy, and its metadata.
+pub(super) fn place<'a>(object: &Object<'a>) -> Option<(String, String, Object<'a>)> {
+    let metadata = object
+        .require("metadata", "write metadata: {name: ...}")?
+        .object(&FIELDS, &[])?;
+    let name = metadata.require("name", "it needs a name")?;
+    let name = checked(name, syntax::dns_subdomain)?;
+    let namespace = match metadata.get("namespace") {
+        None => DEFAULT_NAMESPACE.to_owned(),
+        Some(field) => checked(field, syntax::dns_label)?,
+    };
+    Some((name, namespace, metadata))
 }
 
 pub(super) fn checked(

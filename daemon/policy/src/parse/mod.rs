@@ -13,11 +13,12 @@ mod ports;
 pub(crate) mod report;
 mod rule;
 mod selector;
+mod service;
 mod spec;
 
 use crate::{
     diagnostic::Diagnostic,
-    object::{CidrGroup, Policy},
+    object::{CidrGroup, Policy, Service, ServiceAddresses},
     yaml,
 };
 use report::Report;
@@ -27,8 +28,12 @@ use report::Report;
 pub struct Contents {
     /// Its policies.
     pub policies: Vec<Policy>,
-    /// Its CIDR groups, for [`PolicySet::with_groups`](crate::PolicySet::with_groups).
+    /// Its CIDR groups, for [`PolicySet::assemble`](crate::PolicySet::assemble).
     pub groups: Vec<CidrGroup>,
+    /// Its services.
+    pub services: Vec<Service>,
+    /// Its addresses behind services without a selector.
+    pub addresses: Vec<ServiceAddresses>,
 }
 
 /// Reads one file of YAML or JSON documents. `file` is only a name, for findings and for flows.
@@ -58,7 +63,7 @@ pub fn read(file: &str, text: &str) -> Result<Contents, Vec<Diagnostic>> {
     }
 }
 
-/// Reads the policies of one file, for callers that have no use for CIDR groups.
+/// Reads the policies of one file, for callers that have no use for the objects policies name.
 ///
 /// # Errors
 /// As [`read`], and when the file holds a CIDR group.

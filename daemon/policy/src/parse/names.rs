@@ -1,7 +1,10 @@
-//! Names a later stage will resolve: DNS names, their patterns, services.
+//! Names of peers: DNS names and their patterns, services.
 
 use super::{field::Field, selector};
-use crate::syntax;
+use crate::{
+    object::{PeerSelector, ServiceSelector, Services},
+    syntax,
+};
 
 /// The longest DNS name.
 const MAX_NAME: usize = 255;
@@ -42,19 +45,27 @@ pub(super) fn server_name(field: &Field<'_>) -> Option<()> {
     dns_name(field, "*")
 }
 
-/// Checks `{k8sService}` or `{k8sServiceSelector}`; `None` when something was reported about it.
-pub(super) fn service(item: &Field<'_>) -> Option<()> {
+/// Reads `{k8sService}` or `{k8sServiceSelector}`; `None` when something was reported about it.
+pub(super) fn service(item: &Field<'_>) -> Option<PeerSelector> {
     let object = item.object(&["k8sService", "k8sServiceSelector"], &[])?;
-    match (object.get("k8sService"), object.get("k8sServiceSelector")) {
+    let (services, namespace) = match (object.get("k8sService"), object.get("k8sServiceSelector")) {
         (Some(service), None) => {
             let service = service.object(&["serviceName", "namespace"], &[])?;
-            service.require("serviceName", "name the service")?.text()?;
-            service.get("namespace").map_or(Some(""), Field::text)?;
+            let name = service.require("serviceName", "name the service")?.text()?;
+            let services = ServiceSelector::Name(name.to_owned());
+            (
+                services,
+                service.get("namespace").map_or(Some(""), Field::text)?,
+            )
         }
         (None, Some(services)) => {
             let services = services.object(&["selector", "namespace"], &[])?;
-            selector::read(services.require("selector", "select the services by label")?)?;
-            services.get("namespace").map_or(Some(""), Field::text)?;
+            let field = services.require("selector", "select the services by label")?;
+            let selector = ServiceSelector::Labels(selector::read(field)?);
+            (
+                selector,
+                services.get("namespace").map_or(Some(""), Field::text)?,
+            )
         }
         (None, None) | (Some(_), Some(_)) => {
             item.error(
@@ -63,6 +74,9 @@ pub(super) fn service(item: &Field<'_>) -> Option<()> {
             );
             return None;
         }
-    }
-    Some(())
+    };
+    Some(PeerSelector::Services(Services {
+        services,
+        namespace: (!namespace.is_empty()).then(|| namespace.to_owned()),
+    }))
 }

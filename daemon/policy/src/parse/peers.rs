@@ -23,8 +23,8 @@ pub(super) struct Names {
     pub(super) entities: &'static str,
     pub(super) cidr: &'static str,
     pub(super) cidr_set: &'static str,
-    /// Kinds that are read but not enforced.
-    pub(super) later: &'static [&'static str],
+    /// Kinds only one direction has.
+    pub(super) more: &'static [&'static str],
 }
 
 /// Peers by the names they are looked up with.
@@ -57,8 +57,7 @@ pub(super) fn read(
     let enforced = [names.endpoints, names.entities, names.cidr, names.cidr_set];
     let mut used: Option<&str> = None;
     let mut peers: Option<Vec<Option<PeerSelector>>> = None;
-    let mut everyone = false;
-    for kind in enforced.iter().chain(names.later).copied() {
+    for kind in enforced.iter().chain(names.more).copied() {
         let Some(field) = rule.get(kind) else {
             continue;
         };
@@ -73,20 +72,18 @@ pub(super) fn read(
             return None;
         }
         let peers = peers.get_or_insert_default();
-        if names.later.contains(&kind) {
-            everyone |= later(field, kind, &items, action)?;
+        if kind == FQDNS {
+            fqdns(field, &items, action)?;
             continue;
         }
         let read = |item: &Field<'_>| match kind {
             kind if kind == names.endpoints => endpoints(item, context),
             kind if kind == names.entities => entity(item),
             kind if kind == names.cidr => block(item),
+            SERVICES => names::service(item),
             _ => block_with_exceptions(item),
         };
         peers.extend(items.iter().map(read));
-    }
-    if everyone {
-        return Some(Some(Peers::Any));
     }
     match peers {
         None => Some(None),
@@ -97,36 +94,22 @@ pub(super) fn read(
     }
 }
 
-/// Checks peers that are not enforced; whether everyone must stand for them.
-fn later(field: &Field<'_>, kind: &str, items: &[Field<'_>], action: Action) -> Option<bool> {
+/// Checks names, which allow nobody as long as they are not resolved.
+fn fqdns(field: &Field<'_>, items: &[Field<'_>], action: Action) -> Option<()> {
     if items.is_empty() {
-        return Some(false);
+        return Some(());
     }
-    let (checked, help): (Vec<Option<()>>, &str) = if kind == FQDNS {
-        if action == Action::Deny {
-            field.refuse("names cannot be denied", "use toCIDR");
-            return None;
-        }
-        let read = items.iter().map(names::selector).collect();
-        (
-            read,
-            "names are not resolved yet; use toCIDR to allow addresses",
-        )
-    } else {
-        let read = items.iter().map(names::service).collect();
-        (
-            read,
-            "services are not known yet; name their endpoints with toEndpoints",
-        )
-    };
-    checked.into_iter().collect::<Option<Vec<()>>>()?;
-    match action {
-        Action::Allow => field.unenforced("is not enforced yet, so this rule allows nothing", help),
-        Action::Deny => {
-            field.unenforced("is not enforced yet, so this rule denies every peer", help)
-        }
+    if action == Action::Deny {
+        field.refuse("names cannot be denied", "use toCIDR");
+        return None;
     }
-    Some(action == Action::Deny)
+    let checked: Vec<Option<()>> = items.iter().map(names::selector).collect();
+    checked.into_iter().collect::<Option<()>>()?;
+    field.unenforced(
+        "is not enforced yet, so this rule allows nothing",
+        "names are not resolved yet; use toCIDR to allow addresses",
+    );
+    Some(())
 }
 
 fn endpoints(item: &Field<'_>, context: &Context<'_>) -> Option<PeerSelector> {

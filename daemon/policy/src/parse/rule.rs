@@ -37,7 +37,7 @@ const INGRESS: Names = Names {
     entities: "fromEntities",
     cidr: "fromCIDR",
     cidr_set: "fromCIDRSet",
-    later: &[],
+    more: &[],
 };
 
 const EGRESS: Names = Names {
@@ -45,7 +45,7 @@ const EGRESS: Names = Names {
     entities: "toEntities",
     cidr: "toCIDR",
     cidr_set: "toCIDRSet",
-    later: &[peers::FQDNS, peers::SERVICES],
+    more: &[peers::FQDNS, peers::SERVICES],
 };
 
 /// Reads a rule; `None` when something was reported about it.
@@ -69,7 +69,7 @@ pub(super) fn read(
         "icmps",
         "authentication",
     ];
-    let rule = field.object(&[&own, names.later].concat(), refused)?;
+    let rule = field.object(&[&own, names.more].concat(), refused)?;
     let peers = peers::read(&rule, &names, context, action);
     let ports = ports::read(&rule, direction, action);
     let types = icmp::read(&rule);

@@ -323,8 +323,9 @@ fn sides_of(policies: &PolicySet, rule: &RuleRef) -> Vec<Side> {
         PeerSelector::Labels(selector) if selector.is_empty() => Side::Any,
         PeerSelector::Entity(Entity::All) => Side::Any,
         PeerSelector::Labels(_) | PeerSelector::Entity(_) => Side::Identity,
-        PeerSelector::Cidr(_) | PeerSelector::IpBlock(_) | PeerSelector::CidrGroup(_) => {
-            Side::Class
+        PeerSelector::Cidr(_) | PeerSelector::IpBlock(_) => Side::Class,
+        PeerSelector::CidrGroup(_) | PeerSelector::Services(_) => {
+            unreachable!("resolved by the set")
         }
     };
     let sides: Vec<Side> = selectors.iter().map(side).collect();

@@ -144,3 +144,109 @@ fn a_long_line_of_json_is_read() {
     );
     assert_eq!(read("a.json", &text).unwrap().groups[0].cidrs.len(), 5_000);
 }
+
+const SERVICES: &str = "\
+kind: Service
+apiVersion: v1
+metadata: {name: api, namespace: bank, labels: {tier: core}}
+spec: {selector: {app: api}, ports: [{port: 80, targetPort: 8080}], type: ClusterIP}
+---
+kind: Service
+apiVersion: v1
+metadata: {name: legacy, namespace: bank, labels: {tier: core}}
+spec: {ports: [{port: 80}]}
+---
+kind: Endpoints
+apiVersion: v1
+metadata: {name: legacy, namespace: bank}
+subsets: [{addresses: [{ip: 192.0.2.7}], ports: [{port: 80}]}]
+---
+kind: EndpointSlice
+apiVersion: discovery.k8s.io/v1
+metadata: {name: legacy-x7, namespace: bank, labels: {kubernetes.io/service-name: legacy}}
+addressType: IPv6
+endpoints: [{addresses: ['2001:db8::7'], conditions: {ready: true}}]
+";
+
+/// The answers of a policy with one egress rule to `peers`, with and without the services known.
+fn to_services(rule: &str, peers: &[&str]) -> (Vec<bool>, Vec<bool>, PolicySet) {
+    let text = format!(
+        "apiVersion: cilium.io/v2\nkind: CiliumNetworkPolicy\nmetadata: {{name: p, namespace: shop}}\n\
+         spec: {{endpointSelector: {{}}, {rule}}}\n"
+    );
+    let files = [
+        read("policy.yaml", &text).unwrap(),
+        read("services.yaml", SERVICES).unwrap(),
+    ];
+    let ask = |set: &PolicySet| -> Vec<bool> {
+        let ask = |peer: &&str| {
+            answer(set.policies(), "shop/web", Direction::Egress, peer, WEB).is_allowed()
+        };
+        peers.iter().map(ask).collect()
+    };
+    let known = PolicySet::assemble(&files);
+    let unknown = PolicySet::assemble(&files[..1]);
+    (ask(&known), ask(&unknown), unknown)
+}
+
+const BEHIND: [&str; 5] = [
+    "bank/api",
+    "shop/api",
+    "192.0.2.7",
+    "2001:db8::7",
+    "192.0.2.8",
+];
+
+#[test]
+fn services_stand_for_who_is_behind_them() {
+    let nobody = vec![false; 5];
+    for (services, allowed) in [
+        (
+            "k8sService: {serviceName: api, namespace: bank}",
+            vec![true, false, false, false, false],
+        ),
+        (
+            "k8sService: {serviceName: api}",
+            vec![true, false, false, false, false],
+        ),
+        (
+            "k8sService: {serviceName: api, namespace: shop}",
+            nobody.clone(),
+        ),
+        (
+            "k8sService: {serviceName: legacy, namespace: bank}",
+            vec![false, false, true, true, false],
+        ),
+        (
+            "k8sServiceSelector: {selector: {matchLabels: {tier: core}}}",
+            vec![true, false, true, true, false],
+        ),
+    ] {
+        let (known, unknown, set) = to_services(
+            &format!("egress: [{{toServices: [{{{services}}}]}}]"),
+            &BEHIND,
+        );
+        assert_eq!(known, allowed, "{services}");
+        assert_eq!(unknown, nobody, "{services}");
+        let policy = &set.policies()[0];
+        assert!(!policy.complete);
+        assert!(
+            policy.warnings[0]
+                .message
+                .ends_with("is not there, so it allows nothing")
+        );
+    }
+}
+
+#[test]
+fn a_denied_service_that_is_not_there_denies_everyone() {
+    let rule = "egress: [{toEntities: [all]}], egressDeny: [{toServices: [{k8sService: {serviceName: legacy}}]}]";
+    let (known, unknown, set) = to_services(rule, &BEHIND);
+    assert_eq!(known, [true, true, false, false, true]);
+    assert_eq!(unknown, [false; 5]);
+    assert!(
+        set.policies()[0].warnings[0]
+            .message
+            .ends_with("so it denies every peer")
+    );
+}
