@@ -163,6 +163,7 @@ fn the_descriptor_set_holds_every_service() {
         [
             "flowd.v1.Flowd/Explain",
             "flowd.v1.Flowd/Status",
+            "flowd.v1.Flowd/Why",
             "observer.Observer/GetAgentEvents",
             "observer.Observer/GetDebugEvents",
             "observer.Observer/GetFlows",

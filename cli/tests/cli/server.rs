@@ -10,7 +10,7 @@ use flowd_proto::flow::{CiliumEventType, Flow, Ip, TrafficDirection, Verdict};
 use flowd_proto::flowd::v1::flowd_server::{Flowd, FlowdServer};
 use flowd_proto::flowd::v1::{
     EndpointStatus, ExplainRequest, ExplainResponse, Ledger, LedgerRow, PolicyStatus, SourceLoss,
-    StatusRequest, StatusResponse,
+    StatusRequest, StatusResponse, WhyRequest, WhyResponse,
 };
 use flowd_proto::observer::get_flows_response::ResponseTypes;
 use flowd_proto::observer::observer_server::{Observer, ObserverServer};
@@ -266,6 +266,7 @@ impl Flowd for Fake {
                     vec!["unknown field".into()]
                 },
                 endpoints_selected: 1,
+                ..PolicyStatus::default()
             }],
             ledger: Some(Ledger {
                 rows: vec![LedgerRow {
@@ -291,6 +292,10 @@ impl Flowd for Fake {
             connections: 10,
             ..StatusResponse::default()
         }))
+    }
+
+    async fn why(&self, _: Request<WhyRequest>) -> Result<Response<WhyResponse>, Status> {
+        Err(Status::not_found("no such flow"))
     }
 
     async fn explain(

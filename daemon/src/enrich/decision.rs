@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use flowd_policy::{PolicyRef, RuleRef, RuleTable};
 
 use super::Directory;
+use super::hits::{Hits, Key, Tallies};
 
 /// The rules behind a verdict, or the policies behind a default deny.
 #[derive(Debug, Default)]
@@ -18,6 +19,8 @@ pub struct Decision {
     /// The policies that switched the workload to default deny, when that is what decided; `None`
     /// when they are not known.
     pub default_denied_by: Option<Vec<Arc<PolicyRef>>>,
+    /// Where its hits are counted.
+    pub tallies: Tallies,
     /// Its messages, built by the first client's edge that needs them.
     pub(crate) encoded: OnceLock<EncodedDecision>,
 }
@@ -35,8 +38,8 @@ pub(crate) struct EncodedDecision {
 
 impl Decision {
     /// Looks up a set of rules, and the policies behind a default deny of policy id
-    /// `default_deny` (0 when it is none).
-    pub fn new(directory: &Directory, rule: u32, default_deny: u32) -> Self {
+    /// `default_deny` (0 when it is none). Its hits count among `hits`.
+    pub fn new(directory: &Directory, rule: u32, default_deny: u32, hits: &Hits) -> Self {
         let rules = match rule {
             RuleTable::NONE | RuleTable::DEFAULT_ALLOW => Some(Vec::new()),
             _ => directory.rules.get(rule).map(<[RuleRef]>::to_vec),
@@ -48,13 +51,30 @@ impl Decision {
                 .get(&policy)
                 .map(|policies| policies.to_vec()),
         };
-        Self {
+        let mut decision = Self {
             rule,
             rules,
             default_deny,
             default_denied_by,
+            tallies: Tallies::default(),
             encoded: OnceLock::new(),
-        }
+        };
+        decision.tallies = hits.tallies(decision.keys());
+        decision
+    }
+
+    /// What a hit of it counts for: each rule, the default deny of each policy, each policy once.
+    fn keys(&self) -> Vec<Key> {
+        let policies = self.policies().into_iter().map(Key::policy);
+        let rules = self.rules.iter().flatten().map(Key::rule);
+        let deniers = self.default_deniers().map(Key::default_deny);
+        let unknown = self.rules.is_none() || self.default_denied_by.is_none();
+        let unknown = unknown.then_some(Key::Unknown);
+        policies
+            .chain(rules)
+            .chain(deniers)
+            .chain(unknown)
+            .collect()
     }
 
     /// The policies to name: those of the rules that decided, or those that switched the workload

@@ -5,11 +5,13 @@
 
 pub mod decision;
 pub mod directory;
+pub mod hits;
 pub mod names;
 pub mod party;
 pub mod reserved;
 
 pub use decision::Decision;
 pub use directory::{Directory, DirectoryHandle, address_of};
+pub use hits::Hits;
 pub use names::Names;
 pub use party::{Party, Workload, WorkloadOwner};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use flowd_abi::Event;
 use hashbrown::HashMap;
 
-use super::{Decision, Directory, Party};
+use super::{Decision, Directory, Hits, Party};
 
 /// Entries per cache; past it the cache starts over, which costs look-ups and forgets nothing.
 const CACHE_ENTRIES: usize = 16_384;
@@ -35,14 +35,24 @@ pub struct Names {
     locals: HashMap<u32, Arc<Party>>,
     peers: HashMap<PeerKey, Arc<Party>>,
     decisions: HashMap<DecisionKey, Arc<Decision>>,
+    hits: Arc<Hits>,
 }
 
 impl Names {
+    /// Names of nobody yet; hits are counted among `hits`, whatever the directory.
+    pub fn new(hits: Arc<Hits>) -> Self {
+        Self {
+            hits,
+            ..Self::default()
+        }
+    }
+
     /// Moves to a directory; what was cached from another one is forgotten.
     pub fn follow(&mut self, directory: &Arc<Directory>) {
         if !Arc::ptr_eq(&self.directory, directory) {
             *self = Self {
                 directory: directory.clone(),
+                hits: self.hits.clone(),
                 ..Self::default()
             };
         }
@@ -92,13 +102,18 @@ impl Names {
     /// default deny.
     #[inline]
     pub fn decision(&mut self, event: &Event, default_deny: bool) -> Arc<Decision> {
-        let directory = &self.directory;
+        let Self {
+            directory,
+            hits,
+            decisions,
+            ..
+        } = self;
         let key = DecisionKey {
             rule: event.rule,
             default_deny: if default_deny { event.policy } else { 0 },
         };
-        cached(&mut self.decisions, key, || {
-            Decision::new(directory, key.rule, key.default_deny)
+        cached(decisions, key, || {
+            Decision::new(directory, key.rule, key.default_deny, hits)
         })
     }
 }

@@ -89,7 +89,7 @@ impl Pipeline {
     pub fn new(writer: Writer, metrics: Arc<FlowMetrics>) -> Self {
         Self {
             writer,
-            names: Names::default(),
+            names: Names::new(metrics.hits().clone()),
             metrics,
             batch: Vec::with_capacity(BATCH),
             received: [0; Ring::ALL.len()],
@@ -158,12 +158,15 @@ impl Pipeline {
             judged.verdict,
             Verdict::Drop(DropReason::DefaultDenied) | Verdict::Audit(DropReason::DefaultDenied)
         );
+        let time = clock.unix(judged.event.time);
+        let decision = self.names.decision(&judged.event, default_deny);
+        decision.tallies.count(&judged, time);
         Record {
             seq: 0,
-            time: clock.unix(judged.event.time),
+            time,
             local: self.names.local(&judged.event),
             peer: self.names.peer(&judged.event),
-            decision: self.names.decision(&judged.event, default_deny),
+            decision,
             judged,
         }
     }

@@ -8,6 +8,7 @@ pub mod family;
 pub mod health;
 pub mod hubble;
 pub mod process;
+pub mod rules;
 
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ use parking_lot::Mutex;
 use prometheus::core::Collector;
 use prometheus::{Registry, TextEncoder};
 
+use crate::enrich::Hits;
 use crate::flow::{Log, Record, pipeline::Ring};
 use crate::serve::status::StatusHandle;
 use counts::Counts;
@@ -28,6 +30,7 @@ use counts::Counts;
 pub struct FlowMetrics {
     counts: Mutex<Counts>,
     reader_gap_flows: AtomicU64,
+    hits: Arc<Hits>,
 }
 
 impl FlowMetrics {
@@ -47,6 +50,11 @@ impl FlowMetrics {
             *total += std::mem::take(new);
         }
         counts.undecodable += std::mem::take(undecodable);
+    }
+
+    /// How often rules and policies decided.
+    pub fn hits(&self) -> &Arc<Hits> {
+        &self.hits
     }
 
     /// Counts flows a reader was too slow for.
@@ -83,10 +91,12 @@ impl Metrics {
         status: StatusHandle,
     ) -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
-        let collectors: [Box<dyn Collector>; 3] = [
+        let hits = flows.hits().clone();
+        let collectors: [Box<dyn Collector>; 4] = [
             Box::new(hubble::HubbleCollector::new(flows.clone())),
             Box::new(health::HealthCollector::new(flows, log, status)),
             Box::new(process::ProcessCollector),
+            Box::new(rules::RuleCollector::new(hits)),
         ];
         for collector in collectors {
             registry.register(collector)?;

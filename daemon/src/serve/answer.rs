@@ -3,8 +3,8 @@
 use flowd_abi::{Direction, DropReason, ForwardReason};
 use flowd_proto::flow::TrafficDirection;
 use flowd_proto::flowd::v1::{
-    EndpointStatus, ExplainResponse, Ledger, LedgerRow, ReasonHelp, SourceError,
-    SourceLoss, StatusResponse,
+    EndpointStatus, ExplainResponse, Ledger, LedgerRow, ReasonHelp, SourceError, SourceLoss,
+    StatusResponse,
 };
 use flowd_proto::reason;
 

@@ -2,6 +2,7 @@
 
 pub mod answer;
 pub mod grpc;
+mod hits;
 pub mod listen;
 pub mod metrics;
 pub mod status;

@@ -1,7 +1,9 @@
 //! `flowd.v1.Flowd`: the state of flowd itself.
 
 use flowd_proto::flowd::v1::flowd_server::Flowd;
-use flowd_proto::flowd::v1::{ExplainRequest, ExplainResponse, StatusRequest, StatusResponse};
+use flowd_proto::flowd::v1::{
+    ExplainRequest, ExplainResponse, StatusRequest, StatusResponse, WhyRequest, WhyResponse,
+};
 use tonic::{Request, Response, Status};
 
 use crate::serve::{Sources, answer};
@@ -20,6 +22,10 @@ impl FlowdService {
 impl Flowd for FlowdService {
     async fn status(&self, _: Request<StatusRequest>) -> Result<Response<StatusResponse>, Status> {
         Ok(Response::new(answer::status(&self.sources)))
+    }
+
+    async fn why(&self, _: Request<WhyRequest>) -> Result<Response<WhyResponse>, Status> {
+        Err(Status::unimplemented("why"))
     }
 
     async fn explain(
