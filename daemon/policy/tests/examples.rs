@@ -65,6 +65,14 @@ fn every_example_means_what_its_cases_say() {
     assert!(cases > 3 * EXAMPLES, "{cases}");
 }
 
+#[test]
+fn the_list_of_examples_names_each() {
+    let list = text("README.md");
+    for name in names() {
+        assert!(list.contains(&format!("]({name})")), "{name}");
+    }
+}
+
 /// The written world as the daemon would number it.
 fn real_world(written: &WrittenWorld, policies: &PolicySet) -> World {
     let mut world = World::new();

@@ -5,6 +5,7 @@
 
 mod check;
 mod generate;
+mod incremental;
 mod named;
 
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
