@@ -5,13 +5,12 @@ mod support;
 
 use std::{
     io::{Read as _, Write as _},
-    net::{IpAddr, TcpListener, TcpStream, UdpSocket},
+    net::{IpAddr, TcpListener, TcpStream},
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     thread,
-    time::Duration,
 };
 
 use flowd_proto::flow::Flow;
@@ -20,12 +19,10 @@ use flowd_testbed::{
     Pod,
     traffic::{Conversation, TcpEcho},
 };
-use support::{PATIENCE, SILENCE, Scene, eventually, flow_of, policy, told_packets, when};
+use support::{
+    ALWAYS, Load, NEVER, PATIENCE, SILENCE, Scene, eventually, flow_of, policy, told_packets, when,
+};
 
-/// Always allowed, by whatever policy is in force.
-const ALWAYS: u16 = 7001;
-/// Never allowed by any.
-const NEVER: u16 = 7002;
 const SWAPS: u32 = 200;
 
 fn any() -> IpAddr {
@@ -50,59 +47,6 @@ fn variant(n: u32) -> String {
     )
 }
 
-/// A server that counts and does not answer, with room for a burst.
-struct Sink(UdpSocket);
-
-impl Sink {
-    fn bind(pod: &Pod, port: u16) -> Self {
-        let socket = pod.namespace.run(|| UdpSocket::bind((any(), port)));
-        let socket = socket.expect("the namespace is there").expect("bound");
-        rustix::net::sockopt::set_socket_recv_buffer_size_force(&socket, 16 << 20).expect("set");
-        socket.set_nonblocking(true).expect("set");
-        Self(socket)
-    }
-
-    /// Datagrams that wait, taken.
-    fn take(&self) -> u64 {
-        let mut buffer = [0; 64];
-        let mut count = 0;
-        while self.0.recv(&mut buffer).is_ok() {
-            count += 1;
-        }
-        count
-    }
-}
-
-/// Sends to both ports of both addresses until told to stop: from one socket that stays, and from
-/// a new one each time. Says how many datagrams each port was sent.
-fn load(from: &Pod, to: &Pod, stop: &AtomicBool, sent: [&AtomicU64; 2]) {
-    let socket = |address: IpAddr| {
-        let own: IpAddr = if address.is_ipv4() {
-            from.ipv4.into()
-        } else {
-            from.ipv6.into()
-        };
-        from.namespace
-            .run(|| UdpSocket::bind((own, 0)))
-            .expect("entered")
-            .expect("bound")
-    };
-    let lasting = to.addresses().map(socket);
-    while !stop.load(Ordering::Relaxed) {
-        for (address, lasting) in to.addresses().into_iter().zip(&lasting) {
-            let fresh = socket(address);
-            for (port, count) in [ALWAYS, NEVER].into_iter().zip(sent) {
-                for one in [lasting, &fresh] {
-                    one.send_to(b"load", (address, port)).expect("sent");
-                    count.fetch_add(1, Ordering::Relaxed);
-                }
-            }
-        }
-        // Paced, so that a receiver without a thread of its own can hold what comes between looks.
-        thread::sleep(Duration::from_micros(500));
-    }
-}
-
 #[test]
 fn two_hundred_swaps_under_load_let_nothing_through_and_drop_nothing() {
     let mut scene = Scene::new();
@@ -112,38 +56,17 @@ fn two_hundred_swaps_under_load_let_nothing_through_and_drop_nothing() {
         .write_policy("moving", &variant(0))
         .expect("written");
     scene.launch();
-    let [allowed, denied] = [ALWAYS, NEVER].map(|port| Sink::bind(&backend, port));
-    let (stop, sent) = (
-        AtomicBool::new(false),
-        [AtomicU64::new(0), AtomicU64::new(0)],
-    );
-    let (mut received, mut through) = (0, 0);
-    thread::scope(|scope| {
-        scope.spawn(|| load(&frontend, &backend, &stop, sent.each_ref()));
-        for n in 1..=SWAPS {
-            scene.enforce("moving", &variant(n));
-            received += allowed.take();
-            through += denied.take();
-        }
-        stop.store(true, Ordering::Relaxed);
-    });
-    let [to_allowed, to_denied] = sent.map(AtomicU64::into_inner);
-    eventually("all that was allowed has arrived", || {
-        received += allowed.take();
-        when(received == to_allowed, (received, to_allowed))
-    });
-    through += denied.take();
-    assert_eq!(through, 0, "of {to_denied} that were never allowed");
-    assert!(
-        to_allowed > u64::from(SWAPS),
-        "{to_allowed} datagrams are no load"
-    );
+    let load = Load::start(&frontend, &backend);
+    for n in 1..=SWAPS {
+        scene.enforce("moving", &variant(n));
+    }
+    let denied = load.finish();
 
     let never = flow_of("udp").to(&backend).port(NEVER).ingress();
     assert_eq!(scene.flows(&never.clone().forwarded()).len(), 0);
     eventually("every drop is told", || {
         let told = told_packets(&scene.flows(&never.clone().dropped()));
-        when(told == to_denied, (told, to_denied))
+        when(told == denied, (told, denied))
     });
     let always = flow_of("udp").to(&backend).port(ALWAYS).ingress();
     assert_eq!(scene.flows(&always.dropped()).len(), 0);

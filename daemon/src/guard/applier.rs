@@ -229,14 +229,19 @@ impl Applier {
             }
             let adopted = known
                 .is_some_and(|(value, device)| device.is_empty() && value.id == endpoint.value.id);
+            // A device that was another workload's, or had another name, is judged as before until
+            // its new entry is whole: at no moment does everything pass.
+            let new = known.is_none();
             if !adopted {
                 // Once before the first packet is met, and again for what was opened in between.
                 self.seed(endpoint);
+            }
+            if new {
                 self.learn(*ifindex, endpoint)?;
             }
             if let Err(error) = self.attach_one(&endpoint.device, *ifindex) {
                 failed.insert(*ifindex, error.to_string());
-                if !adopted {
+                if new {
                     self.tables.remove_endpoint(*ifindex)?;
                     self.endpoints.remove(ifindex);
                 }

@@ -10,6 +10,7 @@ mod api;
 mod counts;
 mod flood;
 mod flowctl;
+mod load;
 mod scene;
 mod wanted;
 
@@ -17,6 +18,7 @@ pub(crate) use api::Api;
 pub(crate) use counts::{distinct_ports, told_packets};
 pub(crate) use flood::{Pacer, flood};
 pub(crate) use flowctl::text;
+pub(crate) use load::{ALWAYS, Load, NEVER};
 pub(crate) use scene::{Scene, policy, put, run_inside};
 pub(crate) use wanted::{Wanted, flow_of, line};
 

@@ -1,0 +1,84 @@
+//! Whatever happens to the daemon, its state, or a workload's name and device: at no moment does a
+//! packet pass that no policy allows, or drop that every policy allows.
+
+mod support;
+
+use flowd_proto::flow::TrafficDirection;
+use flowd_testbed::Pod;
+use support::{ALWAYS, Load, Scene, eventually, flow_of, policy, run_inside, when};
+
+/// Under load: what is always allowed, what never is, and the pod they are sent to.
+fn loaded() -> (Scene, [Pod; 2], Load) {
+    let mut scene = Scene::new();
+    let pods = ["frontend", "backend"].map(|name| scene.pod(name));
+    let rules =
+        format!("ingress: [{{toPorts: [{{ports: [{{port: \"{ALWAYS}\", protocol: UDP}}]}}]}}]");
+    let yaml = policy("load", "backend", &rules);
+    scene.flowd.write_policy("load", &yaml).expect("written");
+    scene.launch();
+    let load = Load::start(&pods[0], &pods[1]);
+    (scene, pods, load)
+}
+
+#[test]
+fn no_packet_meets_another_verdict_while_daemons_come_and_go() {
+    let (mut scene, [_frontend, backend], load) = loaded();
+    for _ in 0..3 {
+        scene.flowd.kill9().expect("killed");
+        scene.launch();
+        scene.flowd.restart().expect("it starts again");
+    }
+    let denied = load.finish();
+    eventually("the counters outlive every daemon", || {
+        let dropped = scene
+            .api()
+            .ledger("default_denied", TrafficDirection::Ingress.into());
+        when(dropped.packets >= denied, dropped)
+    });
+    assert!(
+        scene
+            .flows(&flow_of("udp").to(&backend).port(ALWAYS).dropped())
+            .is_empty()
+    );
+}
+
+#[test]
+fn a_daemon_that_lost_its_state_takes_over_without_a_gap() {
+    let (mut scene, pods, load) = loaded();
+    scene.flowd.terminate().expect("it ends by itself");
+    std::fs::remove_dir_all(scene.flowd.state()).expect("removed");
+    std::fs::create_dir(scene.flowd.state()).expect("made");
+    scene.launch();
+    load.finish();
+    drop(pods);
+}
+
+#[test]
+fn a_workload_that_changes_its_name_or_its_device_is_guarded_all_the_while() {
+    let (scene, [_frontend, backend], load) = loaded();
+    let api = scene.api();
+    // Found by its namespace, whatever its host-side device is called.
+    let device = format!("{{interface: {}}}", backend.interface);
+    let space = format!("{{netns: {}}}", backend.namespace.path().display());
+    let named = |name: &str, text: String| {
+        text.replace(&device, &space)
+            .replace("name: backend", &format!("name: {name}"))
+    };
+    for name in ["first", "second", "third"] {
+        scene.change(&api, |_| {
+            scene.edit_endpoint(&backend, |text| named(name, text));
+            Ok(())
+        });
+        let device = format!("fd-{name}");
+        let old = api.endpoint(name).expect("it is listed").interface;
+        run_inside(
+            scene.bed.node(),
+            &format!("ip link set {old} name {device}"),
+        );
+        eventually("it is protected at its device's new name", || {
+            let one = api.endpoint(name).ok_or("it is not listed")?;
+            when(one.state == "protected" && one.interface == device, one)
+        });
+    }
+    load.finish();
+}
