@@ -5,12 +5,13 @@ use std::{env, error::Error, fs};
 
 use prost::Message;
 
-const FILES: [&str; 5] = [
+const FILES: [&str; 6] = [
     "flow/flow.proto",
     "relay/relay.proto",
     "observer/observer.proto",
     "peer/peer.proto",
     "flowd/v1/flowd.proto",
+    "flowd/v1/policy.proto",
 ];
 
 /// Well-known types whose canonical JSON prost and pbjson do not give.

@@ -16,11 +16,12 @@ use anyhow::Context as _;
 use tokio::net::{TcpListener, UnixListener};
 
 use crate::{
+    applied::Applied,
     config::Config,
     endpoints,
     enrich::{Directory, DirectoryHandle},
     flow::{self, Pipeline},
-    guard::{Applier, Board, Control, Ledger, Parts, Reader, realtime},
+    guard::{Applier, Board, Control, Ledger, Nudge, Parts, Reader, realtime},
     kernel::{
         Attachments, Kernel,
         bpffs::{Lock, Pins},
@@ -46,6 +47,7 @@ pub struct App {
     stopping: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
     wake: mpsc::Sender<()>,
+    door: grpc::PolicyDoor,
     _watch: Option<Watch>,
     _lock: Lock,
 }
@@ -95,7 +97,10 @@ impl App {
                 .context("the counters are taken once")?,
             board.clone(),
         );
-        let mut control = side.control(&config, directory, board.clone())?;
+        let path = config.state.join("applied");
+        let applied =
+            Applied::open(&path).with_context(|| format!("directory {}", path.display()))?;
+        let mut control = side.control(&config, directory, board.clone(), applied.clone())?;
         control.turn();
         let threads = vec![
             spawn("reader", &stopping, move |stop| reader.run(&stop))?,
@@ -111,6 +116,10 @@ impl App {
             stopper,
             stopping,
             threads,
+            door: grpc::PolicyDoor {
+                applied,
+                nudge: Nudge::new(wake.clone(), board.turns()),
+            },
             wake,
             _watch: watch,
             _lock: lock,
@@ -129,6 +138,7 @@ impl App {
         doors.announce(&self.config.state)?;
         let options = grpc::Options {
             address: self.config.socket.display().to_string(),
+            policies: Some(self.door.clone()),
             ..grpc::Options::default()
         };
         let routes = grpc::routes(&self.sources, &options).await?;
@@ -210,6 +220,7 @@ impl KernelSide {
         config: &Config,
         directory: DirectoryHandle,
         board: Board,
+        applied: Applied,
     ) -> anyhow::Result<Control> {
         let namespace = config
             .netns
@@ -239,6 +250,12 @@ impl KernelSide {
                 good.join("endpoints"),
                 endpoints::parse,
             ),
+            applied_files: Source::new(
+                applied.directory().to_owned(),
+                good.join("applied"),
+                |file, text| flowd_policy::read(file, text).map(|contents| vec![contents]),
+            ),
+            applied,
             policies: Source::new(
                 config.policies.clone(),
                 good.join("policies"),

@@ -2,6 +2,7 @@
 //! meets it.
 
 pub mod app;
+pub mod applied;
 pub mod capabilities;
 pub mod config;
 pub mod detach;

@@ -2,13 +2,16 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio::sync::watch;
+
 use crate::serve::status::{Status, StatusHandle};
 
 /// A board whose every change is published at once.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Board {
     status: Arc<Mutex<Status>>,
     handle: StatusHandle,
+    turns: watch::Sender<u64>,
 }
 
 impl Board {
@@ -21,7 +24,18 @@ impl Board {
         Self {
             handle: StatusHandle::new(status.clone()),
             status: Arc::new(Mutex::new(status)),
+            turns: watch::Sender::new(0),
         }
+    }
+
+    /// Counts the looks of the control loop.
+    pub fn turns(&self) -> watch::Receiver<u64> {
+        self.turns.subscribe()
+    }
+
+    /// Tells that the control loop has looked at everything and published what it found.
+    pub fn turned(&self) {
+        self.turns.send_modify(|turns| *turns += 1);
     }
 
     /// What readers hold.

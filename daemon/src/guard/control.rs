@@ -17,9 +17,10 @@ use super::{
     Board,
     applier::Applier,
     discover::{self, Failure},
-    names,
+    names, realtime,
 };
 use crate::{
+    applied::Applied,
     endpoints::EndpointSpec,
     enrich::DirectoryHandle,
     kernel::{
@@ -42,6 +43,10 @@ pub struct Parts {
     pub endpoints: Source<EndpointSpec>,
     /// Policy files.
     pub policies: Source<Contents>,
+    /// Policies that came through the API.
+    pub applied: Applied,
+    /// Their files.
+    pub applied_files: Source<Contents>,
     /// The namespace whose devices are guarded.
     pub namespace: Namespace,
     /// The resolver.
@@ -99,11 +104,12 @@ impl Control {
     /// One look at everything, and what follows from it.
     pub fn turn(&mut self) {
         let endpoints_changed = self.parts.endpoints.refresh();
-        let policies_changed = self.parts.policies.refresh();
-        if policies_changed {
-            self.set = policy_set(&self.parts.policies);
-        }
         self.problem = None;
+        self.undo_overdue();
+        let policies_changed = self.parts.policies.refresh() | self.parts.applied_files.refresh();
+        if policies_changed {
+            self.set = policy_set(&[&self.parts.policies, &self.parts.applied_files]);
+        }
         match links::list(&self.parts.namespace) {
             Ok(host) => {
                 let moved = host != self.host;
@@ -125,6 +131,20 @@ impl Control {
             self.problem = Some(error.to_string());
         }
         self.publish();
+        self.parts.board.turned();
+    }
+
+    /// Undoes a change through the API that nobody confirmed in time.
+    fn undo_overdue(&mut self) {
+        match self.parts.applied.undo_overdue(realtime() / 1_000_000_000) {
+            Ok(Some(pending)) => tracing::warn!(
+                change = pending.confirmation,
+                policies = pending.objects.join(", "),
+                "nobody confirmed the change in time; it is undone"
+            ),
+            Ok(None) => {}
+            Err(error) => self.problem = Some(error.to_string()),
+        }
     }
 
     fn reconcile(&mut self, changed: bool) {
@@ -247,8 +267,12 @@ impl Control {
             .collect();
         let (desired, behind) = (plan.generation, endpoints.iter().any(is_behind));
         let policies = self.policies();
-        let source_errors: Vec<SourceError> =
-            [self.parts.endpoints.errors(), self.parts.policies.errors()].concat();
+        let source_errors: Vec<SourceError> = [
+            self.parts.endpoints.errors(),
+            self.parts.policies.errors(),
+            self.parts.applied_files.errors(),
+        ]
+        .concat();
         self.parts.board.update(|status: &mut Status| {
             status.desired_generation = u64::from(desired);
             if !behind {
@@ -291,9 +315,9 @@ impl Control {
 }
 
 /// The policies of all files; a CIDR group counts for every one of them.
-fn policy_set(source: &Source<Contents>) -> PolicySet {
+fn policy_set(sources: &[&Source<Contents>]) -> PolicySet {
     let (mut policies, mut groups) = (Vec::new(), Vec::new());
-    for contents in source.objects() {
+    for contents in sources.iter().flat_map(|source| source.objects()) {
         policies.extend(contents.policies.iter().cloned());
         groups.extend(contents.groups.iter().cloned());
     }

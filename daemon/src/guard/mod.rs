@@ -6,6 +6,7 @@ mod control;
 mod discover;
 mod ledger;
 mod names;
+mod nudge;
 mod reader;
 
 pub use applier::{Applier, ApplyError};
@@ -13,6 +14,7 @@ pub use board::Board;
 pub use control::{Control, Parts};
 pub use discover::{Failure, find};
 pub use ledger::Ledger;
+pub use nudge::Nudge;
 pub use reader::Reader;
 
 use std::time::Duration;

@@ -5,6 +5,7 @@ mod flowd;
 mod flows;
 mod observer;
 mod peer;
+mod policies;
 
 #[cfg(test)]
 mod tests;
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 use flowd_proto::FILE_DESCRIPTOR_SET;
 use flowd_proto::flowd::v1::flowd_server::FlowdServer;
+use flowd_proto::flowd::v1::policies_server::PoliciesServer;
 use flowd_proto::observer::observer_server::ObserverServer;
 use flowd_proto::peer::peer_server::PeerServer;
 use thiserror::Error;
@@ -28,11 +30,14 @@ use tonic_health::ServingStatus;
 use super::Sources;
 use flows::ObserverWithFlows;
 use observer::ObserverService;
+pub use policies::PolicyDoor;
 
 /// Name under which Hubble's clients ask for health.
 const HEALTH_SERVICE: &str = "hubble.server.Observer";
 /// Bytes of a request, at most: filters are bounded far below.
 const MAX_REQUEST: usize = 1 << 20;
+/// Bytes of a request that carries policies: as much as a file, and the message around it.
+const MAX_POLICY: usize = (4 << 20) + 4096;
 /// Streams of one connection, at most.
 const MAX_STREAMS: u32 = 128;
 /// Flow-control windows: a follower at full speed must not wait for window updates.
@@ -45,6 +50,8 @@ pub struct Options {
     pub max_streams: usize,
     /// Where relays find this node: `host:port`, or the path of the socket.
     pub address: String,
+    /// Where policies are changed; without it they cannot be.
+    pub policies: Option<PolicyDoor>,
 }
 
 impl Default for Options {
@@ -52,6 +59,7 @@ impl Default for Options {
         Self {
             max_streams: 64,
             address: "/run/flowd/flowd.sock".to_owned(),
+            policies: None,
         }
     }
 }
@@ -105,6 +113,10 @@ pub async fn routes(sources: &Sources, options: &Options) -> Result<Routes, Serv
         .add_service(health)
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?);
+    if let Some(door) = &options.policies {
+        let service = policies::PolicyService::new(sources.clone(), door.clone());
+        routes.add_service(PoliciesServer::new(service).max_decoding_message_size(MAX_POLICY));
+    }
     Ok(routes.routes())
 }
 

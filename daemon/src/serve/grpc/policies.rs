@@ -1,0 +1,201 @@
+//! `flowd.v1.Policies`: policies that come through the API.
+
+use flowd_proto::Timestamp;
+use flowd_proto::flowd::v1::policies_server::Policies;
+use flowd_proto::flowd::v1::{
+    ApplyRequest, ApplyResponse, ConfirmRequest, ConfirmResponse, DeleteRequest, DeleteResponse,
+    ListRequest, ListResponse, PolicyObject,
+};
+use tonic::{Request, Response, Status};
+
+use crate::applied::{Applied, Change, Pending, StoreError};
+use crate::guard::{Nudge, realtime};
+use crate::serve::Sources;
+use crate::serve::status::PolicyStatus;
+
+/// Bytes of a policy text, at most; as of a file.
+const MAX_TEXT: usize = 4 << 20;
+
+/// What the service works on.
+#[derive(Clone, Debug)]
+pub struct PolicyDoor {
+    /// The store.
+    pub applied: Applied,
+    /// The control loop.
+    pub nudge: Nudge,
+}
+
+pub(super) struct PolicyService {
+    sources: Sources,
+    door: PolicyDoor,
+}
+
+impl PolicyService {
+    pub(super) const fn new(sources: Sources, door: PolicyDoor) -> Self {
+        Self { sources, door }
+    }
+
+    /// The generation in force once the control loop has looked.
+    async fn enforced(&self) -> Result<u64, Status> {
+        if !self.door.nudge.settle().await {
+            return Err(Status::deadline_exceeded(
+                "the change is saved, but is not enforced yet; see `flowctl status`",
+            ));
+        }
+        let status = self.sources.status.load();
+        if status.enforced_generation == status.desired_generation && status.problems.is_empty() {
+            return Ok(status.enforced_generation);
+        }
+        Err(Status::internal(format!(
+            "the change is saved, but is not enforced: {}",
+            status.complaints().join("; ")
+        )))
+    }
+
+    /// Names of the policies of the policy directory.
+    fn elsewhere(&self) -> Vec<String> {
+        let status = self.sources.status.load();
+        let others = status
+            .policies
+            .iter()
+            .filter(|policy| !self.is_applied(policy));
+        others.map(full_name).collect()
+    }
+
+    fn is_applied(&self, policy: &PolicyStatus) -> bool {
+        std::path::Path::new(&policy.file).starts_with(self.door.applied.directory())
+    }
+}
+
+#[tonic::async_trait]
+impl Policies for PolicyService {
+    async fn apply(
+        &self,
+        request: Request<ApplyRequest>,
+    ) -> Result<Response<ApplyResponse>, Status> {
+        let ApplyRequest {
+            yaml,
+            confirm_seconds,
+            dry_run,
+        } = request.into_inner();
+        if yaml.len() > MAX_TEXT {
+            return Err(Status::invalid_argument(format!(
+                "{} bytes; a policy text may have at most {MAX_TEXT}",
+                yaml.len()
+            )));
+        }
+        let change = if dry_run {
+            Applied::check(&yaml).map_err(status)?
+        } else {
+            let now = realtime() / 1_000_000_000;
+            let applied = &self.door.applied;
+            applied
+                .apply(&yaml, &self.elsewhere(), now, confirm_seconds)
+                .map_err(status)?
+        };
+        if !dry_run {
+            tracing::info!(
+                policies = change.objects.join(", "),
+                confirm_seconds,
+                "policies applied"
+            );
+        }
+        let generation = if dry_run { 0 } else { self.enforced().await? };
+        let Change {
+            objects,
+            notes,
+            pending,
+        } = change;
+        Ok(Response::new(ApplyResponse {
+            applied: objects,
+            notes,
+            generation,
+            undone_at: pending.as_ref().map(undone_at),
+            confirmation: pending
+                .map(|pending| pending.confirmation)
+                .unwrap_or_default(),
+        }))
+    }
+
+    async fn confirm(
+        &self,
+        request: Request<ConfirmRequest>,
+    ) -> Result<Response<ConfirmResponse>, Status> {
+        let change = self
+            .door
+            .applied
+            .confirm(&request.get_ref().confirmation)
+            .map_err(status)?;
+        tracing::info!(policies = change.objects.join(", "), "change confirmed");
+        Ok(Response::new(ConfirmResponse {
+            applied: change.objects,
+        }))
+    }
+
+    async fn delete(
+        &self,
+        request: Request<DeleteRequest>,
+    ) -> Result<Response<DeleteResponse>, Status> {
+        let change = self
+            .door
+            .applied
+            .delete(&request.get_ref().policy)
+            .map_err(status)?;
+        let deleted = change.objects.join(", ");
+        tracing::info!(policy = deleted, "policy deleted");
+        Ok(Response::new(DeleteResponse {
+            deleted,
+            generation: self.enforced().await?,
+        }))
+    }
+
+    async fn list(&self, _: Request<ListRequest>) -> Result<Response<ListResponse>, Status> {
+        let state = self.sources.status.load();
+        let pending = self.door.applied.pending();
+        let policies = state.policies.iter().map(|policy| {
+            let (name, applied) = (full_name(policy), self.is_applied(policy));
+            let waits = pending
+                .as_ref()
+                .filter(|pending| applied && pending.objects.contains(&name));
+            PolicyObject {
+                kind: policy.kind.clone(),
+                namespace: policy.namespace.clone(),
+                name: policy.name.clone(),
+                file: policy.file.clone(),
+                line: policy.line,
+                applied,
+                yaml: if applied {
+                    self.door.applied.text_of(&name).unwrap_or_default()
+                } else {
+                    String::new()
+                },
+                undone_at: waits.map(undone_at),
+            }
+        });
+        Ok(Response::new(ListResponse {
+            policies: policies.collect(),
+        }))
+    }
+}
+
+fn full_name(policy: &PolicyStatus) -> String {
+    if policy.namespace.is_empty() {
+        format!("{}/{}", policy.kind, policy.name)
+    } else {
+        format!("{}/{}/{}", policy.kind, policy.namespace, policy.name)
+    }
+}
+
+fn undone_at(pending: &Pending) -> Timestamp {
+    Timestamp::from_unix_nanos(pending.undone_at.saturating_mul(1_000_000_000))
+}
+
+fn status(error: StoreError) -> Status {
+    let text = error.to_string();
+    match error {
+        StoreError::Invalid(_) => Status::invalid_argument(text),
+        StoreError::Refused(_) => Status::failed_precondition(text),
+        StoreError::NotFound(_) => Status::not_found(text),
+        StoreError::Io { .. } => Status::internal(text),
+    }
+}
