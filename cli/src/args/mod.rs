@@ -3,6 +3,7 @@
 pub mod filters;
 pub mod flags;
 pub mod observe;
+pub mod policy;
 pub mod time;
 
 use std::time::Duration;
@@ -13,6 +14,7 @@ use clap_complete::Shell;
 pub use filters::{FilterTerms, Term};
 pub use flags::{Field, Side};
 pub use observe::ObserveArgs;
+pub use policy::{PolicyCommand, TestArgs, TestOutput, ValidateArgs, ValidateOutput};
 
 /// Where flowd listens by default.
 pub const DEFAULT_SERVER: &str = "unix:///run/flowd/flowd.sock";
@@ -91,6 +93,9 @@ pub enum Command {
         #[command(subcommand)]
         what: List,
     },
+    /// Check and try policy files, without a daemon
+    #[command(subcommand)]
+    Policy(PolicyCommand),
     /// Print a completion script for a shell
     ///
     /// For bash: source <(flowctl completion bash)

@@ -4,6 +4,7 @@ mod explain;
 mod input_file;
 mod list;
 mod observe;
+mod policy;
 mod request;
 mod status;
 
@@ -23,6 +24,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Status { output } => asynchronously(status::run(&server, output)),
         Command::List { what } => asynchronously(list::run(&server, what)),
         Command::Explain { reason } => explain::run(reason.as_deref()),
+        Command::Policy(command) => policy::run(&command),
         Command::Completion { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "flowctl", &mut script);

@@ -2,6 +2,7 @@
 
 mod errors;
 mod observe;
+mod policy;
 mod server;
 mod status;
 
