@@ -41,8 +41,8 @@ pub use match_type::{MatchType, MatchedPeer};
 pub use named_ports::NamedPorts;
 pub use object::{
     CidrGroup, CidrGroups, CidrSet, Destination, Destinations, Entity, GroupSelector, Kind,
-    PeerSelector, Peers, Policy, PolicyRef, PortRange, Rule, RuleRef, Service, ServiceAddresses,
-    ServiceSelector, Services, Spec,
+    Namespace, PeerSelector, Peers, Policy, PolicyRef, PortRange, Rule, RuleRef, Service,
+    ServiceAddresses, ServiceSelector, Services, Spec,
 };
 pub use parse::{Contents, parse, read};
 pub use rules::{RuleTable, SavedError};

@@ -1,6 +1,6 @@
 //! Policies after parsing: every default filled in, every selector complete.
 
-use std::{fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use flowd_abi::{Action, Direction};
 use ipnet::IpNet;
@@ -210,6 +210,15 @@ pub enum ServiceSelector {
     Name(String),
     /// Services with these labels.
     Labels(Selector),
+}
+
+/// A namespace and the labels by which policies select it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Namespace {
+    /// Its name.
+    pub name: String,
+    /// Its labels, for [`labels::for_endpoint_in`](crate::labels::for_endpoint_in).
+    pub labels: BTreeMap<String, String>,
 }
 
 /// A Kubernetes Service, as far as policies care.

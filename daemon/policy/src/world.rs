@@ -267,6 +267,20 @@ mod tests {
     }
 
     #[test]
+    fn named_ports_go_with_the_labels_they_came_with() {
+        let mut world = world();
+        let web = world.identities()[&256].clone();
+        let ports: NamedPorts = [(6, "http", 80)].into_iter().collect();
+        world.set_named_ports(256, ports.clone());
+        world.set_named_ports(999, ports.clone());
+        assert_eq!(world.named_ports_of(&web), Some(&ports));
+        assert!(!world.named_ports().contains_key(&999));
+        world.insert(256, for_endpoint("shop", [("app", "old")]).unwrap());
+        assert_eq!(world.named_ports_of(&web), None);
+        assert!(world.named_ports().is_empty());
+    }
+
+    #[test]
     fn nobody_carries_an_unknown_label() {
         let none: Selector = [Requirement::equals(Key::of("k8s", "app"), "none")]
             .into_iter()

@@ -6,7 +6,7 @@ use super::{
     Contents, cidr_group,
     field::{Field, Object},
     metadata::{self, Metadata},
-    network_policy,
+    namespace, network_policy,
     report::Report,
     service, spec,
 };
@@ -32,11 +32,12 @@ enum Document {
     Service,
     Endpoints,
     EndpointSlice,
+    Namespace,
     List,
 }
 
 /// Kinds with the versions they are known in.
-const KINDS: [(&str, &[&str], Document); 8] = [
+const KINDS: [(&str, &[&str], Document); 9] = [
     (
         "CiliumNetworkPolicy",
         &["cilium.io/v2"],
@@ -64,6 +65,7 @@ const KINDS: [(&str, &[&str], Document); 8] = [
         &["discovery.k8s.io/v1"],
         Document::EndpointSlice,
     ),
+    ("Namespace", &["v1"], Document::Namespace),
     ("List", &["v1"], Document::List),
 ];
 
@@ -99,6 +101,10 @@ fn object(root: &Field<'_>, contents: &mut Contents, may_be_list: bool) -> Optio
             ];
             let object = root.object(&known, &[])?;
             contents.addresses.push(service::slice(&object)?);
+        }
+        Document::Namespace => {
+            let object = root.object(&FIELDS, &[])?;
+            contents.namespaces.push(namespace::read(&object)?);
         }
         Document::List if may_be_list => {
             let list = root.object(&["apiVersion", "kind", "metadata", "items"], &[])?;

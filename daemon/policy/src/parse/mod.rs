@@ -7,6 +7,7 @@ mod icmp;
 mod layer7;
 mod metadata;
 mod names;
+mod namespace;
 mod network_policy;
 mod peers;
 mod ports;
@@ -18,7 +19,7 @@ mod spec;
 
 use crate::{
     diagnostic::Diagnostic,
-    object::{CidrGroup, Policy, Service, ServiceAddresses},
+    object::{CidrGroup, Namespace, Policy, Service, ServiceAddresses},
     yaml,
 };
 use report::Report;
@@ -34,6 +35,8 @@ pub struct Contents {
     pub services: Vec<Service>,
     /// Its addresses behind services without a selector.
     pub addresses: Vec<ServiceAddresses>,
+    /// Its namespaces.
+    pub namespaces: Vec<Namespace>,
 }
 
 /// Reads one file of YAML or JSON documents. `file` is only a name, for findings and for flows.

@@ -1,7 +1,7 @@
 //! What stands around the rules: names, subjects, several specs, lists, groups.
 
 use flowd_abi::Direction;
-use flowd_policy::{Answer, PolicySet, parse, read};
+use flowd_policy::{Answer, PolicySet, labels, parse, read};
 
 use crate::{WEB, answer, ingress};
 
@@ -248,5 +248,20 @@ fn a_denied_service_that_is_not_there_denies_everyone() {
         set.policies()[0].warnings[0]
             .message
             .ends_with("so it denies every peer")
+    );
+}
+
+#[test]
+fn namespaces_bring_their_labels() {
+    let text = "kind: Namespace\napiVersion: v1\nmetadata: {name: bank, labels: {env: prod}}\n\
+                spec: {finalizers: [kubernetes]}\nstatus: {phase: Active}\n";
+    let contents = read("bank.yaml", text).unwrap();
+    let bank = &contents.namespaces[0];
+    let labels = labels::for_endpoint_in(&bank.name, &bank.labels, [("app", "api")]).unwrap();
+    assert!(
+        labels
+            .to_string()
+            .contains("io.cilium.k8s.namespace.labels.env=prod"),
+        "{labels}"
     );
 }
