@@ -36,6 +36,7 @@ use crate::{
     resolve::{Numbers, Resolver},
     serve::{self, Sources, grpc, listen, stop},
     sources::{Source, Watch},
+    why::PolicyViewHandle,
 };
 
 /// A running daemon.
@@ -76,6 +77,7 @@ impl App {
         let sources = Sources {
             log: log.clone(),
             directory: directory.clone(),
+            policies: PolicyViewHandle::default(),
             status: board.handle(),
             flows: Arc::clone(&flows),
             boot: Boot::random(),
@@ -100,7 +102,8 @@ impl App {
         let path = config.state.join("applied");
         let applied =
             Applied::open(&path).with_context(|| format!("directory {}", path.display()))?;
-        let mut control = side.control(&config, directory, board.clone(), applied.clone())?;
+        let view = sources.policies.clone();
+        let mut control = side.control(&config, directory, view, board.clone(), applied.clone())?;
         control.turn();
         let threads = vec![
             spawn("reader", &stopping, move |stop| reader.run(&stop))?,
@@ -219,6 +222,7 @@ impl KernelSide {
         &mut self,
         config: &Config,
         directory: DirectoryHandle,
+        view: PolicyViewHandle,
         board: Board,
         applied: Applied,
     ) -> anyhow::Result<Control> {
@@ -265,6 +269,7 @@ impl KernelSide {
             resolver: Resolver::new(numbers),
             applier,
             directory,
+            view,
             board,
             numbers: path,
             node_name: config.node_name.clone(),

@@ -18,3 +18,4 @@ pub mod observe;
 pub mod resolve;
 pub mod serve;
 pub mod sources;
+pub mod why;

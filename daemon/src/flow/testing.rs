@@ -17,6 +17,7 @@ use crate::observe::uuid::Boot;
 use crate::serve::Sources;
 use crate::serve::status::StatusHandle;
 use crate::serve::stop::{Stopper, stop};
+use crate::why::PolicyViewHandle;
 
 /// Unix time of monotonic 0 in tests.
 pub(crate) const OFFSET: i64 = 1_700_000_000_000_000_000;
@@ -103,6 +104,7 @@ impl World {
             sources: Sources {
                 log,
                 directory: DirectoryHandle::new(directory()),
+                policies: PolicyViewHandle::default(),
                 status: StatusHandle::default(),
                 flows,
                 boot: Boot::fixed(0x0123_4567_89ab_cdef),

@@ -30,6 +30,7 @@ use crate::{
     resolve::{Inputs, Plan, Resolver},
     serve::status::{EndpointState, EndpointStatus, PolicyStatus, SourceError, Status},
     sources::Source,
+    why::{PolicyView, PolicyViewHandle},
 };
 
 /// Devices are looked at this often: they appear and go without a file changing.
@@ -55,6 +56,8 @@ pub struct Parts {
     pub applier: Applier,
     /// Where names are published.
     pub directory: DirectoryHandle,
+    /// Where the policies in force are published.
+    pub view: PolicyViewHandle,
     /// Where the state is published.
     pub board: Board,
     /// Where the numbers are saved.
@@ -205,8 +208,14 @@ impl Control {
             resolver,
             directory,
             node_name,
+            view,
+            policies,
+            applied_files,
             ..
         } = &self.parts;
+        let files = policies.texts().chain(applied_files.texts()).collect();
+        let host = discover::host_addresses(&self.host);
+        view.store(PolicyView::of(resolver.plan(), &self.set, host, files));
         directory.store(names::directory(node_name, resolver, &self.host));
     }
 

@@ -127,7 +127,7 @@ pub(super) fn rule_messages(decision: &Decision) -> Vec<ours::RuleRef> {
     }
 }
 
-fn rule_message(rule: &RuleRef) -> ours::RuleRef {
+pub(crate) fn rule_message(rule: &RuleRef) -> ours::RuleRef {
     ours::RuleRef {
         kind: rule.policy.kind.name().to_owned(),
         namespace: rule.policy.namespace.clone().unwrap_or_default(),
@@ -158,7 +158,7 @@ pub(super) fn denier_messages(decision: &Decision) -> Vec<ours::PolicyRef> {
     }
 }
 
-fn denier_message(policy: &PolicyRef) -> ours::PolicyRef {
+pub(crate) fn denier_message(policy: &PolicyRef) -> ours::PolicyRef {
     ours::PolicyRef {
         kind: policy.kind.name().to_owned(),
         namespace: policy.namespace.clone().unwrap_or_default(),

@@ -18,6 +18,7 @@ use crate::flow::Log;
 use crate::metrics::FlowMetrics;
 use crate::observe::flow::View;
 use crate::observe::uuid::Boot;
+use crate::why::PolicyViewHandle;
 use status::StatusHandle;
 use stop::Stop;
 
@@ -28,6 +29,8 @@ pub struct Sources {
     pub log: Log,
     /// Names.
     pub directory: DirectoryHandle,
+    /// The policies in force and who they are about.
+    pub policies: PolicyViewHandle,
     /// The daemon's own state.
     pub status: StatusHandle,
     /// The pipeline's counters; readers count their gaps here.

@@ -5,6 +5,7 @@ use std::{
     collections::BTreeMap,
     fs, io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use flowd_policy::Diagnostic;
@@ -33,8 +34,10 @@ pub struct Source<T> {
 
 #[derive(Debug)]
 struct File<T> {
-    text: Result<String, String>,
+    text: Result<Arc<str>, String>,
     objects: Vec<T>,
+    /// What the objects were read from.
+    good: Option<Arc<str>>,
     errors: Vec<SourceError>,
     /// It is good and there is no copy of it yet.
     uncopied: bool,
@@ -96,6 +99,14 @@ impl<T: Clone> Source<T> {
         self.files.values().flat_map(|file| &file.objects)
     }
 
+    /// The name of each file with the text its objects were read from.
+    pub fn texts(&self) -> impl Iterator<Item = (String, Arc<str>)> {
+        self.files.iter().filter_map(|(path, file)| {
+            let text = file.good.clone()?;
+            Some((path.display().to_string(), text))
+        })
+    }
+
     /// What is wrong with the files.
     pub fn errors(&self) -> Vec<SourceError> {
         let files = self.files.values().flat_map(|file| file.errors.iter());
@@ -103,7 +114,7 @@ impl<T: Clone> Source<T> {
     }
 
     fn read(&mut self, path: PathBuf) -> bool {
-        let text = text_of(&path);
+        let text: Result<Arc<str>, String> = text_of(&path).map(Arc::from);
         if let Some(file) = self.files.get_mut(&path)
             && file.text == text
         {
@@ -120,29 +131,37 @@ impl<T: Clone> Source<T> {
         let file = match parsed {
             Ok(objects) => File {
                 uncopied: text.as_ref().is_ok_and(|text| !self.keep(&path, text)),
+                good: text.as_ref().ok().cloned(),
                 text,
                 objects,
                 errors: Vec::new(),
             },
-            Err(errors) => File {
-                text,
-                objects: self.last_good(&path),
-                errors,
-                uncopied: false,
-            },
+            Err(errors) => {
+                let (objects, good) = self.last_good(&path);
+                File {
+                    text,
+                    objects,
+                    good,
+                    errors,
+                    uncopied: false,
+                }
+            }
         };
         self.files.insert(path, file);
         true
     }
 
-    fn last_good(&self, path: &Path) -> Vec<T> {
+    fn last_good(&self, path: &Path) -> (Vec<T>, Option<Arc<str>>) {
         if let Some(file) = self.files.get(path) {
-            return file.objects.clone();
+            return (file.objects.clone(), file.good.clone());
         }
         let Ok(text) = fs::read_to_string(copy_of(&self.good, path)) else {
-            return Vec::new();
+            return (Vec::new(), None);
         };
-        (self.parse)(&path.display().to_string(), &text).unwrap_or_default()
+        match (self.parse)(&path.display().to_string(), &text) {
+            Ok(objects) => (objects, Some(text.into())),
+            Err(_) => (Vec::new(), None),
+        }
     }
 
     /// A copy that cannot be written costs the last good state over a restart, nothing now; it is

@@ -1,20 +1,28 @@
 //! `flowd.v1.Flowd`: the state of flowd itself.
 
+use std::sync::Arc;
+
 use flowd_proto::flowd::v1::flowd_server::Flowd;
 use flowd_proto::flowd::v1::{
     ExplainRequest, ExplainResponse, StatusRequest, StatusResponse, WhyRequest, WhyResponse,
 };
+use tokio::sync::Semaphore;
 use tonic::{Request, Response, Status};
 
+use super::why;
 use crate::serve::{Sources, answer};
 
 pub(super) struct FlowdService {
     sources: Sources,
+    whys: Arc<Semaphore>,
 }
 
 impl FlowdService {
     pub(super) fn new(sources: Sources) -> Self {
-        Self { sources }
+        Self {
+            sources,
+            whys: Arc::new(Semaphore::new(why::AT_A_TIME)),
+        }
     }
 }
 
@@ -24,8 +32,9 @@ impl Flowd for FlowdService {
         Ok(Response::new(answer::status(&self.sources)))
     }
 
-    async fn why(&self, _: Request<WhyRequest>) -> Result<Response<WhyResponse>, Status> {
-        Err(Status::unimplemented("why"))
+    async fn why(&self, request: Request<WhyRequest>) -> Result<Response<WhyResponse>, Status> {
+        let answer = why::answer(&self.sources, &self.whys, request.into_inner()).await?;
+        Ok(Response::new(answer))
     }
 
     async fn explain(

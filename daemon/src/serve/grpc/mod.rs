@@ -6,6 +6,7 @@ mod flows;
 mod observer;
 mod peer;
 mod policies;
+mod why;
 
 #[cfg(test)]
 mod tests;
