@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use flowd_proto::{
     flow::{Flow, FlowFilter},
     flowd::v1::{
-        EndpointStatus, LedgerRow, StatusRequest, StatusResponse, flowd_client::FlowdClient,
+        ApplyRequest, ApplyResponse, ConfirmRequest, ConfirmResponse, DeleteRequest,
+        DeleteResponse, EndpointStatus, LedgerRow, ListRequest, PolicyObject, StatusRequest,
+        StatusResponse, flowd_client::FlowdClient, policies_client::PoliciesClient,
     },
     observer::{
         GetFlowsRequest, get_flows_response::ResponseTypes, observer_client::ObserverClient,
@@ -81,6 +83,48 @@ impl Api {
             .block_on(client.status(StatusRequest {}))
             .map(tonic::Response::into_inner)
             .map_err(|error| error.to_string())
+    }
+
+    /// Applies a policy text; with `confirm_seconds` it undoes itself unless confirmed.
+    pub(crate) fn apply(
+        &self,
+        yaml: &str,
+        confirm_seconds: u32,
+    ) -> Result<ApplyResponse, tonic::Status> {
+        let mut client = PoliciesClient::new(self.channel.clone());
+        let request = ApplyRequest {
+            yaml: yaml.to_owned(),
+            confirm_seconds,
+            dry_run: false,
+        };
+        self.runtime
+            .block_on(client.apply(request))
+            .map(tonic::Response::into_inner)
+    }
+
+    /// Confirms a change.
+    pub(crate) fn confirm(&self, confirmation: &str) -> Result<ConfirmResponse, tonic::Status> {
+        let mut client = PoliciesClient::new(self.channel.clone());
+        let confirmation = confirmation.to_owned();
+        self.runtime
+            .block_on(client.confirm(ConfirmRequest { confirmation }))
+            .map(tonic::Response::into_inner)
+    }
+
+    /// Takes an applied policy out of force.
+    pub(crate) fn delete(&self, policy: &str) -> Result<DeleteResponse, tonic::Status> {
+        let mut client = PoliciesClient::new(self.channel.clone());
+        let policy = policy.to_owned();
+        self.runtime
+            .block_on(client.delete(DeleteRequest { policy }))
+            .map(tonic::Response::into_inner)
+    }
+
+    /// The policies in force.
+    pub(crate) fn policies(&self) -> Vec<PolicyObject> {
+        let mut client = PoliciesClient::new(self.channel.clone());
+        let answer = self.runtime.block_on(client.list(ListRequest {}));
+        answer.expect("a list").into_inner().policies
     }
 
     /// What flowd says of one workload of the shop.
