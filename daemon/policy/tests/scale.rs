@@ -36,12 +36,7 @@ fn identity(namespace: u32, app: u32) -> u32 {
     FIRST + namespace * APPS + app
 }
 
-#[test]
-fn ten_thousand_identities_and_five_thousand_policies() {
-    let started = Instant::now();
-    let policies = policies();
-    println!("read {POLICIES} policies: {:?}", started.elapsed());
-
+fn world() -> World {
     let mut world = World::new();
     for namespace in 0..NAMESPACES {
         for app in 0..APPS {
@@ -50,6 +45,16 @@ fn ten_thousand_identities_and_five_thousand_policies() {
             world.insert(identity(namespace, app), labels.unwrap());
         }
     }
+    world
+}
+
+#[test]
+fn ten_thousand_identities_and_five_thousand_policies() {
+    let started = Instant::now();
+    let policies = policies();
+    println!("read {POLICIES} policies: {:?}", started.elapsed());
+
+    let mut world = world();
     let mut rules = RuleTable::new();
     let started = Instant::now();
     let subjects: Vec<_> = world
