@@ -36,7 +36,6 @@ use crate::{
     resolve::{Numbers, Resolver},
     serve::{self, Sources, grpc, listen, stop},
     sources::{Source, Watch},
-    why::PolicyViewHandle,
 };
 
 /// A running daemon.
@@ -77,7 +76,7 @@ impl App {
         let sources = Sources {
             log: log.clone(),
             directory: directory.clone(),
-            policies: PolicyViewHandle::default(),
+            policies: Default::default(),
             status: board.handle(),
             flows: Arc::clone(&flows),
             boot: Boot::random(),
@@ -222,7 +221,7 @@ impl KernelSide {
         &mut self,
         config: &Config,
         directory: DirectoryHandle,
-        view: PolicyViewHandle,
+        view: crate::why::PolicyViewHandle,
         board: Board,
         applied: Applied,
     ) -> anyhow::Result<Control> {

@@ -12,6 +12,8 @@ mod find;
 mod missed;
 mod nearest;
 mod question;
+#[cfg(test)]
+mod tests;
 mod view;
 mod written;
 
