@@ -5,6 +5,7 @@ pub mod flags;
 pub mod observe;
 pub mod policy;
 pub mod time;
+pub mod why;
 
 use std::time::Duration;
 
@@ -14,7 +15,8 @@ use clap_complete::Shell;
 pub use filters::{FilterTerms, Term};
 pub use flags::{Field, Side};
 pub use observe::ObserveArgs;
-pub use policy::{PolicyCommand, TestArgs, TestOutput, ValidateArgs, ValidateOutput};
+pub use policy::{ApplyArgs, PolicyCommand, TestArgs, TestOutput, ValidateArgs, ValidateOutput};
+pub use why::WhyArgs;
 
 /// Where flowd listens by default.
 pub const DEFAULT_SERVER: &str = "unix:///run/flowd/flowd.sock";
@@ -36,6 +38,7 @@ Start here:
   flowctl status                     is everything guarded, is every verdict accounted for
   flowctl observe -f                 follow all flows
   flowctl observe --verdict DROPPED  the last 20 drops, and the policy behind each
+  flowctl why SRC DST TCP/5432       which rule decided, and what would change it
   flowctl explain                    what each drop reason means and what to do";
 
 /// Options of every command that asks a server.
@@ -80,6 +83,12 @@ pub enum Command {
         #[arg(short, long, value_enum, default_value_t)]
         output: StatusOutput,
     },
+    /// Tell why a flow was allowed or denied, or would be, and what would change it
+    ///
+    /// Asked by source, destination and PROTOCOL/PORT, it answers from the newest such flow; when
+    /// there is none, from the policies in force.
+    #[command(after_help = why::EXAMPLES)]
+    Why(WhyArgs),
     /// Explain why packets are dropped: one reason, or all of them
     ///
     /// Takes flowd's name of a reason, Hubble's name, or Hubble's number. Needs no server.

@@ -1,6 +1,7 @@
-//! `flowctl policy`: work on policy files, without a daemon.
+//! `flowctl policy`: policy files checked and asked without a daemon, policies applied to one.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 
@@ -18,6 +19,55 @@ pub enum PolicyCommand {
     /// Exits with 1 if an answer is not what its case expects, or a file is wrong. Needs no server.
     #[command(after_help = TEST)]
     Test(TestArgs),
+    /// Put policies in force, kept over restarts
+    ///
+    /// All objects of all files, or none. With --confirm the change undoes itself after that time,
+    /// also when the daemon restarts, unless `flowctl policy confirm` makes it stay.
+    #[command(after_help = APPLY)]
+    Apply(ApplyArgs),
+    /// Make a change stay that waits for its confirmation
+    Confirm {
+        /// Its number; needed only to be sure it is that one
+        confirmation: Option<String>,
+    },
+    /// Take applied policies out of force
+    Delete {
+        /// `Kind/namespace/name`, `namespace/name` or `name`
+        #[arg(required = true, value_name = "POLICY")]
+        policies: Vec<String>,
+    },
+    /// List the policies in force
+    List {
+        /// How to print them
+        #[arg(short, long, value_enum, default_value_t)]
+        output: TestOutput,
+    },
+    /// Print the text of an applied policy
+    Get {
+        /// `Kind/namespace/name`, `namespace/name` or `name`
+        #[arg(value_name = "POLICY")]
+        policy: String,
+    },
+}
+
+const APPLY: &str = "\
+Examples:
+  flowctl policy apply -f policy.yaml --confirm 60s
+  flowctl policy confirm                        still connected: keep it
+  cat policy.yaml | flowctl policy apply -f - --dry-run";
+
+/// What to put in force.
+#[derive(Args, Debug)]
+pub struct ApplyArgs {
+    /// Files of policies; `-` is standard input
+    #[arg(short, long = "file", required = true, num_args = 1.., value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Undo the change after this time unless it is confirmed
+    #[arg(long, value_name = "DURATION", value_parser = super::time::go_duration)]
+    pub confirm: Option<Duration>,
+    /// Check only
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 const VALIDATE: &str = "\

@@ -7,6 +7,7 @@ mod observe;
 mod policy;
 mod request;
 mod status;
+mod why;
 
 use std::io::{self, Write};
 
@@ -23,8 +24,9 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Observe(args) => asynchronously(observe::run(&server, &args)),
         Command::Status { output } => asynchronously(status::run(&server, output)),
         Command::List { what } => asynchronously(list::run(&server, what)),
+        Command::Why(args) => asynchronously(why::run(&server, &args)),
         Command::Explain { reason } => explain::run(reason.as_deref()),
-        Command::Policy(command) => policy::run(&command),
+        Command::Policy(command) => policy::run(&server, &command),
         Command::Completion { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "flowctl", &mut script);

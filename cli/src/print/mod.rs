@@ -10,6 +10,7 @@ pub mod status;
 mod table;
 mod time;
 mod view;
+pub mod why;
 pub mod words;
 
 use std::io::{self, Write};

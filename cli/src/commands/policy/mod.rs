@@ -1,16 +1,25 @@
-//! `flowctl policy`: policy files checked and asked, without a daemon.
+//! `flowctl policy`: policy files checked and asked without a daemon, policies applied to one.
 
 mod files;
 mod finding;
+mod live;
 mod test;
 mod validate;
 
-use crate::args::PolicyCommand;
+use super::asynchronously;
+use crate::args::{PolicyCommand, ServerArgs};
 use crate::failure::Failure;
 
-pub(super) fn run(command: &PolicyCommand) -> Result<(), Failure> {
+pub(super) fn run(server: &ServerArgs, command: &PolicyCommand) -> Result<(), Failure> {
     match command {
         PolicyCommand::Validate(args) => validate::run(args),
         PolicyCommand::Test(args) => test::run(args),
+        PolicyCommand::Apply(args) => asynchronously(live::apply(server, args)),
+        PolicyCommand::Confirm { confirmation } => {
+            asynchronously(live::confirm(server, confirmation.as_deref()))
+        }
+        PolicyCommand::Delete { policies } => asynchronously(live::delete(server, policies)),
+        PolicyCommand::List { output } => asynchronously(live::list(server, *output)),
+        PolicyCommand::Get { policy } => asynchronously(live::get(server, policy)),
     }
 }

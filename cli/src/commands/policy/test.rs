@@ -1,7 +1,7 @@
 //! `flowctl policy test`: who may talk to whom under these policies, in a world that is written down.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::Path;
 
 use flowd_policy::cases::{Case, CaseAnswer, EndAnswer, Expected, WrittenWorld};
 use flowd_policy::{Diagnostic, PolicySet};
@@ -96,7 +96,7 @@ fn read(args: &TestArgs) -> Result<Result<Inputs, Vec<Diagnostic>>, Failure> {
     Ok(Ok((set, world, cases)))
 }
 
-fn read_cases(path: &PathBuf) -> Result<Vec<Case>, Vec<Diagnostic>> {
+fn read_cases(path: &Path) -> Result<Vec<Case>, Vec<Diagnostic>> {
     Case::read(&path.display().to_string(), &files::text(path)?)
 }
 
