@@ -54,7 +54,7 @@ impl Shop {
             scene.flow(&denied.dropped());
             let answered = flow_of("tcp")
                 .from(&backend)
-                .from_port(8080)
+                .source_port(8080)
                 .family(address);
             scene.flow(&answered.reply(true));
         }
@@ -184,6 +184,16 @@ fn a_line_says_who_to_whom_what_and_why() {
         .scene
         .lines(&["observe", "--first", "2", "-o", "table"]);
     assert_eq!(table.len(), 3, "a head and two rows: {table:?}");
+    let address = shop
+        .scene
+        .flowd
+        .grpc_address()
+        .expect("it listens")
+        .to_string();
+    let over_tcp = shop
+        .scene
+        .lines(&[&udp[..], &["--server", &address]].concat());
+    assert_eq!(over_tcp, lines, "loopback serves the same");
     let wrong = shop.scene.run_flowctl(&["observe", "--verdict", "MAYBE"]);
     assert_eq!(wrong.status.code(), Some(2));
     assert!(text(&wrong.stderr).contains("MAYBE"), "{wrong:?}");

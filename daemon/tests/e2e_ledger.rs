@@ -171,6 +171,10 @@ fn a_flood_of_denied_flows_leaves_the_allowed_intact_and_is_counted_to_the_last_
     assert!(drops.deferred >= drops.recovered, "{drops:?}");
     let allowed = row(&api, "allowed");
     assert!(balances(&allowed) && allowed.deferred == 0, "{allowed:?}");
+    let metrics = scene.flowd.metrics().expect("scraped");
+    let counted = [("reason", "rule_denied"), ("direction", "ingress")];
+    let packets = metrics.sum("flowd_ledger_packets_total", &counted);
+    assert_eq!(packets, denied as f64, "the metrics say the same");
 
     let opened = flow_of("tcp")
         .to(&backend)

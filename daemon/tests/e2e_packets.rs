@@ -49,7 +49,7 @@ fn a_source_address_of_somebody_else_is_dropped_unless_the_endpoint_says_otherwi
     send();
     for (socket, to) in forged.iter().zip(backend.addresses()) {
         let from = socket.local_addr().expect("an address").ip();
-        let flow = scene.flow(&flow_of("udp").from_ip(from).to_ip(to).dropped());
+        let flow = scene.flow(&flow_of("udp").source_ip(from).destination_ip(to).dropped());
         assert_eq!(flow.drop_reason_desc(), DropReason::InvalidSourceIp);
         assert_eq!(flow.drop_reason, 132);
         assert_eq!(flow.traffic_direction(), TrafficDirection::Egress);

@@ -140,7 +140,7 @@ fn tells_of_the_allowed(scene: &Scene, frontend: &Pod, backend: &Pod, address: I
     let back = flow_of("tcp")
         .from(backend)
         .to(frontend)
-        .from_port(8080)
+        .source_port(8080)
         .family(address);
     let answer = scene.flow(&back.ingress().reply(true));
     assert!(
@@ -224,7 +224,10 @@ fn egress_rules_know_the_world_its_exceptions_and_icmp_types() {
         let [near, except] = [near.addresses()[family], except.addresses()[family]];
         let inside = backend.addresses()[family];
         assert!(connects(&frontend, near, 443, PATIENCE));
-        let allowed = flow_of("tcp").from(&frontend).to_ip(near).port(443);
+        let allowed = flow_of("tcp")
+            .from(&frontend)
+            .destination_ip(near)
+            .port(443);
         let flow = scene.flow(&allowed.egress().event_type(5));
         assert_eq!(names(&flow.egress_allowed_by), ["to-the-world"]);
         let extension = flow.extension().expect("flowd's own words");
@@ -232,7 +235,10 @@ fn egress_rules_know_the_world_its_exceptions_and_icmp_types() {
         assert_eq!(extension.cidr, cidr);
         for (address, port) in [(near, 80), (except, 443), (inside, 443)] {
             assert!(!connects(&frontend, address, port, SILENCE));
-            let denied = flow_of("tcp").from(&frontend).to_ip(address).port(port);
+            let denied = flow_of("tcp")
+                .from(&frontend)
+                .destination_ip(address)
+                .port(port);
             let flow = scene.flow(&denied.dropped().egress());
             assert_default_denied(&flow, "to-the-world");
         }

@@ -107,7 +107,7 @@ fn a_change_reaches_a_live_connection_at_its_next_packet_and_no_other() {
         let port = subject.local_address().expect("an address").port();
         let it = flow_of("tcp")
             .to(&backend)
-            .from_port(port)
+            .source_port(port)
             .port(8080)
             .ingress();
         let opened = scene.flow(&it.clone().forwarded().event_type(5));

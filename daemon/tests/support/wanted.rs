@@ -30,12 +30,12 @@ impl Wanted {
         self
     }
 
-    pub(crate) fn from_ip(mut self, address: impl Into<IpAddr>) -> Self {
+    pub(crate) fn source_ip(mut self, address: impl Into<IpAddr>) -> Self {
         self.0.source_ip = vec![address.into().to_string()];
         self
     }
 
-    pub(crate) fn to_ip(mut self, address: impl Into<IpAddr>) -> Self {
+    pub(crate) fn destination_ip(mut self, address: impl Into<IpAddr>) -> Self {
         self.0.destination_ip = vec![address.into().to_string()];
         self
     }
@@ -47,7 +47,7 @@ impl Wanted {
     }
 
     /// From this port.
-    pub(crate) fn from_port(mut self, port: u16) -> Self {
+    pub(crate) fn source_port(mut self, port: u16) -> Self {
         self.0.source_port = vec![port.to_string()];
         self
     }
