@@ -151,7 +151,10 @@ fn a_suggestion_allows_what_was_denied_and_no_other_port() {
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .collect();
-    paths.retain(|path| path.is_file());
+    paths.retain(|path| {
+        path.extension()
+            .is_some_and(|extension| extension == "yaml")
+    });
     paths.sort();
     let mut remedies = 0;
     for path in paths {
