@@ -17,6 +17,7 @@ fn terms(line: &str) -> Result<Vec<Term>, clap::Error> {
         | Command::List { .. }
         | Command::Completion { .. }
         | Command::Policy(_)
+        | Command::Why(_)
         | Command::Version => panic!("not observe"),
     }
 }

@@ -2,6 +2,7 @@
 
 mod flows;
 mod services;
+mod why;
 
 use std::path::Path;
 use std::time::Duration;
