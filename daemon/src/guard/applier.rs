@@ -45,11 +45,11 @@ pub enum ApplyError {
 pub struct Applier {
     kernel: Arc<Mutex<Kernel>>,
     sweep: Arc<Mutex<Sweep>>,
-    tables: Tables,
+    pub(super) tables: Tables,
     attachments: Attachments,
     /// What the endpoint table holds, with the device each entry is about.
-    endpoints: BTreeMap<u32, (Endpoint, String)>,
-    peers: BTreeMap<(u32, [u8; 16]), Peer>,
+    pub(super) endpoints: BTreeMap<u32, (Endpoint, String)>,
+    pub(super) peers: BTreeMap<(u32, [u8; 16]), Peer>,
     policies: BTreeMap<u32, Vec<PolicyKey>>,
     garbage: Vec<(Instant, Vec<PolicyKey>)>,
 }
@@ -183,6 +183,11 @@ impl Applier {
             self.tables.remove_policy(key)?;
         }
         Ok(())
+    }
+
+    /// Entries of policies nobody is judged by any more, which wait for their removal.
+    pub(super) fn retired(&self) -> impl Iterator<Item = &PolicyKey> {
+        self.garbage.iter().flat_map(|(_, keys)| keys)
     }
 
     /// Generation each endpoint's table entry carries, read back from the kernel.

@@ -35,6 +35,10 @@ use crate::{
 
 /// Devices are looked at this often: they appear and go without a file changing.
 const LOOK: Duration = Duration::from_secs(2);
+/// Where the status counts table entries that somebody else had changed.
+const REPAIRED: &str = "table_entries_repaired";
+/// The tables are read back this often.
+const READ_BACK: Duration = Duration::from_secs(30);
 /// A burst of file events is one change.
 const SETTLE: Duration = Duration::from_millis(50);
 
@@ -76,6 +80,9 @@ pub struct Control {
     problem: Option<String>,
     unsaved: bool,
     unapplied: bool,
+    /// When the tables are read back next.
+    read_back: Instant,
+    repaired: u64,
 }
 
 impl Control {
@@ -90,6 +97,8 @@ impl Control {
             problem: None,
             unsaved: false,
             unapplied: false,
+            read_back: Instant::now() + READ_BACK,
+            repaired: 0,
         }
     }
 
@@ -130,11 +139,36 @@ impl Control {
         if self.unsaved {
             self.save();
         }
+        self.read_back();
         if let Err(error) = self.parts.applier.collect_garbage(Instant::now()) {
             self.problem = Some(error.to_string());
         }
         self.publish();
         self.parts.board.turned();
+    }
+
+    /// Compares the tables with the plan now and then.
+    fn read_back(&mut self) {
+        if self.unapplied || self.problem.is_some() || Instant::now() < self.read_back {
+            return;
+        }
+        let begun = Instant::now();
+        let drift = self.parts.applier.read_back(self.parts.resolver.plan());
+        // Large tables are read back less often: a hundredth of one core, at most.
+        self.read_back = Instant::now() + READ_BACK.max(begun.elapsed() * 100);
+        match drift {
+            Ok(drift) if drift.total() == 0 => {}
+            Ok(drift) => {
+                self.repaired += drift.total();
+                tracing::warn!(
+                    endpoints = drift.endpoints,
+                    peers = drift.peers,
+                    policy = drift.policy,
+                    "somebody changed the tables; they are as they were again"
+                );
+            }
+            Err(error) => self.problem = Some(format!("tables cannot be read back: {error}")),
+        }
     }
 
     /// Undoes a change through the API that nobody confirmed in time.
@@ -282,12 +316,14 @@ impl Control {
             self.parts.applied_files.errors(),
         ]
         .concat();
+        let repaired = self.repaired;
         self.parts.board.update(|status: &mut Status| {
             status.desired_generation = u64::from(desired);
             if !behind {
                 status.enforced_generation = u64::from(desired);
             }
             status.endpoints = endpoints;
+            status.losses = vec![(REPAIRED.to_owned(), repaired)];
             status.policies = policies;
             status.source_errors = source_errors;
             status
@@ -323,14 +359,14 @@ impl Control {
     }
 }
 
-/// The policies of all files; a CIDR group counts for every one of them.
+/// The policies of all files; a CIDR group or a service counts for every one of them.
 fn policy_set(sources: &[&Source<Contents>]) -> PolicySet {
-    let (mut policies, mut groups) = (Vec::new(), Vec::new());
-    for contents in sources.iter().flat_map(|source| source.objects()) {
-        policies.extend(contents.policies.iter().cloned());
-        groups.extend(contents.groups.iter().cloned());
-    }
-    PolicySet::with_groups(policies, &groups)
+    let contents: Vec<Contents> = sources
+        .iter()
+        .flat_map(|source| source.objects())
+        .cloned()
+        .collect();
+    PolicySet::assemble(&contents)
 }
 
 fn is_behind(endpoint: &EndpointStatus) -> bool {

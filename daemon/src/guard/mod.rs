@@ -7,6 +7,7 @@ mod discover;
 mod ledger;
 mod names;
 mod nudge;
+mod readback;
 mod reader;
 
 pub use applier::{Applier, ApplyError};
@@ -15,6 +16,7 @@ pub use control::{Control, Parts};
 pub use discover::{Failure, find};
 pub use ledger::Ledger;
 pub use nudge::Nudge;
+pub use readback::Drift;
 pub use reader::Reader;
 
 use std::time::Duration;
