@@ -10,7 +10,7 @@ use aya::{
     programs::{
         LinkOrder, ProgramError, SchedClassifier, TcAttachType,
         links::{FdLink, LinkError, PinnedLink},
-        tc::{self, NlOptions, SchedClassifierLink, TcAttachOptions, TcError, TcHandle},
+        tc::{self, NlOptions, SchedClassifierLink, TcAttachOptions, TcHandle},
     },
     util::KernelVersion,
 };
@@ -45,14 +45,6 @@ pub enum AttachError {
         device: String,
         /// What it said.
         source: ProgramError,
-    },
-    /// The clsact qdisc or filter could not be set up.
-    #[error("attaching to {device} with clsact: {source}")]
-    Clsact {
-        /// The device.
-        device: String,
-        /// What the kernel said.
-        source: TcError,
     },
     /// The link could not be pinned or read.
     #[error("link {}: {source}", path.display())]

@@ -106,30 +106,6 @@ impl Sweep {
         Ok(found)
     }
 
-    /// Packets whose telling waits for room, right now.
-    ///
-    /// # Errors
-    ///
-    /// When a table cannot be walked.
-    pub fn pending(&mut self) -> Result<u64, SweepError> {
-        let mut pending = 0;
-        let map = self.connections.map_fd();
-        self.connection_reader
-            .walk(map, |_, connection| pending += untold(connection))
-            .map_err(|source| SweepError::Walk {
-                table: "CONNECTIONS",
-                source,
-            })?;
-        let map = self.denied.map_fd();
-        self.denied_reader
-            .walk(map, |_, denied| pending += u64::from(denied.deferred))
-            .map_err(|source| SweepError::Walk {
-                table: "DENIED",
-                source,
-            })?;
-        Ok(pending)
-    }
-
     /// Writes a connection the workload had before flowd attached, unless it is known already.
     ///
     /// # Errors
