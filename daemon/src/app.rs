@@ -239,9 +239,15 @@ impl KernelSide {
         )?;
         let path = config.state.join("numbers.json");
         let inherited = applier.inherited();
-        let numbers = Numbers::load(&path)
+        let mut numbers = Numbers::load(&path)
             .with_context(|| format!("{}; move it away to start with new numbers", path.display()))?
             .unwrap_or_else(|| fresh_numbers(inherited));
+        if numbers.outgrow(&applier.used(), seconds()) {
+            tracing::warn!(
+                path = %path.display(),
+                "the tables hold numbers that were never saved; going on above them"
+            );
+        }
         tracing::info!(
             endpoints = inherited,
             "workloads guarded by an earlier daemon"
@@ -282,8 +288,11 @@ fn fresh_numbers(inherited: usize) -> Numbers {
     if inherited == 0 {
         return Numbers::fresh(0);
     }
-    let seconds = realtime() / 1_000_000_000;
-    Numbers::fresh(u32::try_from(seconds).unwrap_or(1))
+    Numbers::fresh(seconds())
+}
+
+fn seconds() -> u32 {
+    u32::try_from(realtime() / 1_000_000_000).unwrap_or(1)
 }
 
 /// Where the daemon listens.

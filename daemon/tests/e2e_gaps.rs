@@ -4,8 +4,13 @@
 mod support;
 
 use flowd_proto::flow::TrafficDirection;
-use flowd_testbed::Pod;
-use support::{ALWAYS, Load, Scene, eventually, flow_of, policy, run_inside, when};
+use flowd_testbed::{
+    Pod,
+    traffic::{TcpEcho, tcp_connect},
+};
+use support::{
+    ALWAYS, Load, PATIENCE, SILENCE, Scene, eventually, flow_of, policy, run_inside, when,
+};
 
 /// Under load: what is always allowed, what never is, and the pod they are sent to.
 fn loaded() -> (Scene, [Pod; 2], Load) {
@@ -81,4 +86,45 @@ fn a_workload_that_changes_its_name_or_its_device_is_guarded_all_the_while() {
         });
     }
     load.finish();
+}
+
+#[test]
+fn numbers_that_could_not_be_saved_are_never_given_to_another_policy() {
+    let mut scene = Scene::new();
+    let [frontend, backend] = ["frontend", "backend"].map(|name| scene.pod(name));
+    let allow = |port: u16| {
+        let rules =
+            format!("ingress: [{{toPorts: [{{ports: [{{port: \"{port}\", protocol: TCP}}]}}]}}]");
+        policy("web", "backend", &rules)
+    };
+    scene.launch();
+    let any: std::net::IpAddr = "::".parse().expect("an address");
+    let _servers =
+        [8080, 8081].map(|port| TcpEcho::start(&backend.namespace, any, port).expect("listens"));
+    // As old as a state that a full disk kept from being written.
+    let numbers = scene.flowd.state().join("numbers.json");
+    let old = std::fs::read(&numbers).expect("read");
+    scene.enforce("web", &allow(8080));
+    scene.flowd.terminate().expect("it ends by itself");
+    std::fs::write(&numbers, old).expect("written");
+    scene
+        .flowd
+        .write_policy("web", &allow(8081))
+        .expect("written");
+    scene.launch();
+    let connects = |port, patience| {
+        tcp_connect(&frontend.namespace, backend.ipv4, port, patience)
+            .expect("the attempt is made")
+            .is_connected()
+    };
+    assert!(connects(8081, PATIENCE), "what is allowed now");
+    assert!(!connects(8080, SILENCE), "what was allowed before");
+    let flow = scene.flow(
+        &flow_of("tcp")
+            .to(&backend)
+            .port(8081)
+            .ingress()
+            .event_type(5),
+    );
+    assert_eq!(flow.ingress_allowed_by[0].name, "web");
 }

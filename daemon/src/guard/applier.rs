@@ -26,7 +26,7 @@ use crate::{
         sweep::Sweep,
         tables::{TableError, Tables},
     },
-    resolve::{Plan, PlannedEndpoint},
+    resolve::{Plan, PlannedEndpoint, Used},
 };
 
 /// How long a policy's entries stay after the last endpoint left it: far longer than any packet
@@ -96,6 +96,24 @@ impl Applier {
     /// How many workloads an earlier daemon left guarded.
     pub fn inherited(&self) -> usize {
         self.endpoints.len()
+    }
+
+    /// The highest numbers the tables hold.
+    pub fn used(&self) -> Used {
+        let mut used = Used::default();
+        for (value, _) in self.endpoints.values() {
+            used.endpoint = used.endpoint.max(value.id);
+            used.identity = used.identity.max(value.identity);
+            used.generation = used.generation.max(value.generation);
+            let policy = value.ingress_policy.max(value.egress_policy);
+            used.policy = used.policy.max(policy);
+        }
+        for peer in self.peers.values() {
+            used.class = used.class.max(peer.class);
+        }
+        let written = self.policies.keys().max().copied();
+        used.policy = used.policy.max(written.unwrap_or_default());
+        used
     }
 
     /// Writes a plan. Workloads that could not be attached are named with the reason; a table that

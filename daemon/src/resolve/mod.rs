@@ -8,6 +8,6 @@ mod resolver;
 mod tests;
 
 pub use identities::Identities;
-pub use numbers::Numbers;
+pub use numbers::{Numbers, Used};
 pub use plan::{CompiledPolicy, Plan, PlannedEndpoint};
 pub use resolver::{Guarded, Inputs, Resolver};

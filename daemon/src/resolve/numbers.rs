@@ -41,6 +41,21 @@ pub struct Numbers {
     next_policy: u32,
 }
 
+/// The highest numbers that the tables hold, 0 where there are none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Used {
+    /// Endpoint id.
+    pub endpoint: u32,
+    /// Identity of an endpoint.
+    pub identity: u32,
+    /// CIDR class.
+    pub class: u32,
+    /// Policy id.
+    pub policy: u32,
+    /// Generation.
+    pub generation: u32,
+}
+
 impl Numbers {
     /// Numbers for a node that has none saved. `first` is where policy ids, rule sets and
     /// generations start: a number that grows with time keeps them apart from those of a daemon
@@ -59,6 +74,28 @@ impl Numbers {
             next_class: Peer::CLASS_SCOPE + 1,
             next_policy: first.max(1),
         }
+    }
+
+    /// Goes on above the numbers that are in use, where the tables hold some that were never saved;
+    /// whether they do. A number given out twice would put one policy in the place of another.
+    ///
+    /// Which rule sets are in use is not known, so they go on at `first`, which grows with time.
+    pub fn outgrow(&mut self, used: &Used, first: u32) -> bool {
+        let behind = used.endpoint >= self.next_endpoint
+            || used.identity >= self.next_identity
+            || used.class >= self.next_class
+            || used.policy >= self.next_policy
+            || used.generation > self.generation;
+        if behind {
+            let above = |next: u32, used: u32| next.max(used.saturating_add(1));
+            self.next_endpoint = above(self.next_endpoint, used.endpoint);
+            self.next_identity = above(self.next_identity, used.identity);
+            self.next_class = above(self.next_class, used.class);
+            self.next_policy = above(self.next_policy, used.policy);
+            self.generation = self.generation.max(used.generation);
+            self.rules = RuleTable::starting_at(first);
+        }
+        behind
     }
 
     /// The saved numbers; `None` when nothing was saved.
@@ -150,6 +187,26 @@ fn assign<K: Ord>(known: &mut BTreeMap<K, u32>, next: &mut u32, key: K) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_in_use_that_were_not_saved_are_outgrown() {
+        let mut numbers = Numbers::fresh(0);
+        let (policy, generation) = (numbers.policy(&[]), numbers.next_generation());
+        let saved = Used {
+            endpoint: numbers.endpoint("shop/web"),
+            policy,
+            generation,
+            ..Used::default()
+        };
+        assert!(!numbers.outgrow(&saved, 1000), "all of it is known");
+        let used = Used {
+            policy: policy + 7,
+            ..saved
+        };
+        assert!(numbers.outgrow(&used, 1000));
+        assert_eq!(numbers.policy(&[]), policy + 8);
+        assert_eq!(numbers.endpoint("shop/web"), saved.endpoint);
+    }
 
     #[test]
     fn numbers_mean_the_same_after_a_restart() {
