@@ -19,7 +19,10 @@ use parking_lot::Mutex;
 use crate::flow::record::Judged;
 
 /// Tallies kept, at most; past it, all others share one.
-const BOUND: usize = 8_192;
+const BOUND: usize = 65_536;
+
+/// Keys without room after a search for some that found none, before the next search.
+const PAUSE: usize = 1_024;
 
 /// The rule of a default deny, which no rule decided.
 pub const DEFAULT_DENY: &str = "default_deny";
@@ -117,10 +120,18 @@ impl Tallies {
     }
 }
 
+/// Tallies by key.
+#[derive(Debug, Default)]
+struct Kept {
+    tallies: HashMap<Key, Arc<Tally>>,
+    /// How many more keys go without a search for room.
+    pause: usize,
+}
+
 /// All tallies.
 #[derive(Debug)]
 pub struct Hits {
-    tallies: Mutex<HashMap<Key, Arc<Tally>>>,
+    kept: Mutex<Kept>,
     other: Arc<Tally>,
     bound: usize,
 }
@@ -135,7 +146,7 @@ impl Hits {
     /// At most `bound` tallies.
     pub fn bounded(bound: usize) -> Self {
         Self {
-            tallies: Mutex::default(),
+            kept: Mutex::default(),
             other: Arc::default(),
             bound,
         }
@@ -143,25 +154,27 @@ impl Hits {
 
     /// The tallies of these keys.
     pub fn tallies(&self, keys: impl IntoIterator<Item = Key>) -> Tallies {
-        let mut tallies = self.tallies.lock();
-        Tallies(
-            keys.into_iter()
-                .map(|key| self.tally(&mut tallies, key))
-                .collect(),
-        )
+        let mut kept = self.kept.lock();
+        let tallies = keys.into_iter().map(|key| self.tally(&mut kept, key));
+        Tallies(tallies.collect())
     }
 
-    fn tally(&self, tallies: &mut HashMap<Key, Arc<Tally>>, key: Key) -> Arc<Tally> {
-        if let Some(tally) = tallies.get(&key) {
+    fn tally(&self, kept: &mut Kept, key: Key) -> Arc<Tally> {
+        if let Some(tally) = kept.tallies.get(&key) {
             return tally.clone();
         }
-        if tallies.len() >= self.bound {
-            self.make_room(tallies);
+        if kept.tallies.len() >= self.bound {
+            if kept.pause > 0 {
+                kept.pause -= 1;
+                return self.other.clone();
+            }
+            self.make_room(&mut kept.tallies);
         }
-        if tallies.len() >= self.bound {
+        if kept.tallies.len() >= self.bound {
+            kept.pause = PAUSE;
             return self.other.clone();
         }
-        tallies.entry(key).or_default().clone()
+        kept.tallies.entry(key).or_default().clone()
     }
 
     /// Forgets what no decision refers to, neither of the directory in use nor of a flow in the
@@ -179,20 +192,21 @@ impl Hits {
 
     /// What was counted under a key.
     pub fn count(&self, key: &Key) -> Count {
-        let tallies = self.tallies.lock();
-        tallies
+        let kept = self.kept.lock();
+        kept.tallies
             .get(key)
             .map_or_else(Count::default, |tally| tally.count())
     }
 
     /// Everything that was hit, in order.
     pub fn sorted(&self) -> Vec<(Key, Count)> {
-        let tallies = self.tallies.lock();
-        let counts = tallies
+        let kept = self.kept.lock();
+        let counts = kept
+            .tallies
             .iter()
             .map(|(key, tally)| (key.clone(), tally.count()));
         let mut counts: Vec<_> = counts.filter(|(_, count)| count.hits > 0).collect();
-        drop(tallies);
+        drop(kept);
         counts.sort_unstable_by(|one, other| one.0.order().cmp(&other.0.order()));
         counts
     }
@@ -221,6 +235,8 @@ mod tests {
         assert_eq!(hits.sorted().len(), 2);
         assert_eq!(hits.other(), Count { hits: 2, last: 5 });
         drop(kept);
+        // For a while nobody looks for room.
+        drop(hits.tallies((0..PAUSE - 1).map(|number| key(&format!("f{number}")))));
         let again = hits.tallies([key("e")]);
         again.0[0].add(7, 9);
         assert_eq!(hits.count(&key("e")), Count { hits: 7, last: 9 });

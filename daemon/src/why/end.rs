@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use flowd_abi::event::EventFlags;
 use flowd_abi::{Direction, DropReason, Verdict};
 use flowd_policy::{Answer, Query, suggest};
+use flowd_proto::flow::Verdict as Told;
 use flowd_proto::flowd::v1::{WhyBasis, WhyEnd};
 use flowd_proto::reason;
 
@@ -107,6 +108,20 @@ const AUDITED: &str = "the endpoint's mode is audit: the packet passes and the d
      with `mode: enforce` it is dropped";
 const BY_DEFAULT: &str =
     "policies select the workload, but none of them denies what no rule names (enableDefaultDeny)";
+
+/// What the destination's end has to say when the source's dropped the packet.
+pub(super) fn behind(source: &WhyEnd, destination: &mut WhyEnd) {
+    if source.verdict() != Told::Dropped || destination.basis() != WhyBasis::Evaluation {
+        return;
+    }
+    let note = "the packet did not get this far: the source's end dropped it";
+    destination.notes.insert(0, note.to_owned());
+    if source.now.is_none() {
+        // It was no packet anybody would want to allow here.
+        destination.near_misses.clear();
+        destination.suggestion.clear();
+    }
+}
 
 /// What both kinds of explanation say.
 fn draft(connection: &Connection<'_>, direction: Direction, verdict: Verdict) -> WhyEnd {

@@ -44,7 +44,8 @@ pub(super) fn miss(missed: &Missed, query: &Query<'_>) -> Miss {
                 label_slip(requirement, found, query.peer.labels),
                 6,
             );
-            if miss.told.hint.is_empty() && requirement.key().name == NAMESPACE_KEY {
+            let namespace = requirement.key().name == NAMESPACE_KEY && !found.is_empty();
+            if miss.told.hint.is_empty() && namespace {
                 miss.told.hint = format!(
                     "a rule means the namespace of its policy; for another one its matchLabels \
                      name k8s:{NAMESPACE_KEY}"

@@ -97,6 +97,9 @@ fn of_flow(context: &Context<'_>, record: &Record) -> Result<WhyResponse, WhyErr
 /// Egress first, as a packet meets them.
 fn response(mut ends: Vec<WhyEnd>, notes: Vec<String>) -> WhyResponse {
     ends.sort_by_key(|end| std::cmp::Reverse(end.direction));
+    if let [source, destination] = ends.as_mut_slice() {
+        end::behind(source, destination);
+    }
     let passed = ends
         .iter()
         .all(|end| !matches!(end.verdict(), Verdict::Dropped | Verdict::Error));

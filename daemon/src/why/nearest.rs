@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use flowd_abi::Direction;
 use flowd_policy::{
-    Answer, Policy, Query, Requirement, RuleRef, Selector, Spec, evaluate, labels::NAMESPACE_KEY,
-    near_misses,
+    Answer, Peers, Policy, Query, Requirement, RuleRef, Selector, Spec, evaluate,
+    labels::NAMESPACE_KEY, near_misses,
 };
 use flowd_proto::flowd::v1::{MissedField, NearMiss};
 
@@ -58,11 +58,21 @@ fn other_direction(policies: &[Policy], query: &Query<'_>) -> Vec<(RuleRef, Vec<
     let what = format!("the rule is about {that}, this is {this}: {rules} rule is needed");
     allowing(policies, &turned)
         .into_iter()
+        .filter(|rule| names_peers(policies, rule))
         .map(|rule| {
             let miss = Miss::new(MissedField::Direction, what.clone(), None, 5);
             (rule, vec![miss])
         })
         .collect()
+}
+
+/// A rule about everyone says nothing about this peer.
+fn names_peers(policies: &[Policy], reference: &RuleRef) -> bool {
+    let mut rules = policies
+        .iter()
+        .filter(|policy| policy.reference == reference.policy)
+        .flat_map(|policy| policy.specs.iter().flat_map(|spec| &spec.rules));
+    rules.any(|rule| rule.reference == *reference && rule.peers != Peers::Any)
 }
 
 /// Rules that would allow it if their policy selected this workload, which one label keeps it from.

@@ -138,6 +138,7 @@ fn a_foreign_source_address_is_not_blamed_on_policies() {
         }),
     ] {
         let answer = shop.ask(question).unwrap();
+        let beyond = answer.ends.get(1).cloned();
         let egress = end(answer, TrafficDirection::Egress);
         assert_eq!(egress.reason, "source_address");
         assert_eq!(egress.endpoint, "shop/frontend-1");
@@ -149,7 +150,42 @@ fn a_foreign_source_address_is_not_blamed_on_policies() {
             egress.notes
         );
         assert_eq!((egress.now, egress.near_misses.len()), (None, 0));
+        if let Some(beyond) = beyond {
+            assert!(beyond.notes[0].contains("did not get this far"));
+            assert_eq!(
+                (beyond.near_misses.len(), beyond.suggestion.as_str()),
+                (0, "")
+            );
+        }
     }
+}
+
+#[test]
+fn an_excerpt_is_what_was_loaded_and_says_what_became_of_the_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("shop.yaml");
+    let file = path.display().to_string();
+    let mut shop = Shop::new();
+    shop.view.policies = PolicySet::new(parse(&file, POLICY).unwrap());
+    shop.view.files = HashMap::from([(file.clone(), POLICY.into())]);
+    let excerpt = |shop: &Shop| {
+        let end = shop.at_backend("shop/frontend-1", "TCP/9000");
+        end.rules[0].excerpt.clone().unwrap()
+    };
+    std::fs::write(&path, POLICY).unwrap();
+    let same = excerpt(&shop);
+    assert_eq!((same.changed, same.note.as_str()), (false, ""));
+    assert_eq!(same.first_line, 7);
+    assert!(same.yaml.starts_with("- fromEndpoints:"), "{}", same.yaml);
+    std::fs::write(&path, "# nothing").unwrap();
+    let changed = excerpt(&shop);
+    assert_eq!((changed.changed, &changed.yaml), (true, &same.yaml));
+    assert!(changed.note.contains("was changed since it was loaded"));
+    std::fs::remove_file(&path).unwrap();
+    assert!(excerpt(&shop).note.contains("cannot be read any more"));
+    shop.view.files.clear();
+    let gone = excerpt(&shop);
+    assert_eq!((gone.changed, gone.yaml.as_str()), (true, ""));
 }
 
 #[test]
