@@ -17,7 +17,7 @@ use super::{
     Board,
     applier::Applier,
     discover::{self, Failure},
-    names, realtime,
+    names, namespaces, realtime,
 };
 use crate::{
     applied::Applied,
@@ -186,8 +186,12 @@ impl Control {
 
     fn reconcile(&mut self, changed: bool) {
         let specs: Vec<EndpointSpec> = self.parts.endpoints.objects().cloned().collect();
+        let files = [&self.parts.policies, &self.parts.applied_files];
+        let contents = files.into_iter().flat_map(Source::objects);
+        let (specs, mut overladen) = namespaces::label(specs, contents);
         let (found, failures) = discover::find(&specs, &self.host);
         self.failures = failures;
+        self.failures.append(&mut overladen);
         let inputs = Inputs {
             endpoints: found,
             policies: self.set.clone(),

@@ -6,6 +6,7 @@ mod control;
 mod discover;
 mod ledger;
 mod names;
+mod namespaces;
 mod nudge;
 mod readback;
 mod reader;
