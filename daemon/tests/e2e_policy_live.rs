@@ -96,8 +96,8 @@ fn every_example_does_on_the_wire_what_its_cases_say_offline() {
 
     let mut scene = Scene::new();
     let world = LiveWorld::build(&scene, (&written, &raw), &cases);
-    let services = scene.flowd.write_policy("services", &raw.services());
-    services.expect("written");
+    let objects = scene.flowd.write_policy("world", &raw.objects());
+    objects.expect("written");
     scene.launch();
     let api = scene.api();
     let mut servers = Servers::default();

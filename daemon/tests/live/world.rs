@@ -1,6 +1,6 @@
 //! A written world as network namespaces: endpoints are guarded pods, externals are hosts outside.
 
-use std::{collections::BTreeMap, fmt::Write, net::IpAddr};
+use std::{collections::BTreeMap, net::IpAddr};
 
 use flowd_abi::protocol::ICMPV6;
 use flowd_policy::cases::{Case, Named, WrittenWorld};
@@ -162,48 +162,42 @@ fn readdress(node: &Namespace, moves: &[Move<'_>]) {
     }
 }
 
+/// The endpoint file of a pod, as its owner would write it.
 fn endpoint_file(pod: &Pod, endpoint: &Named, raw: &Raw) -> String {
-    let mut file = format!(
-        "apiVersion: flowd.io/v1
-kind: Endpoint
-metadata:
-  name: {}
-  namespace: {}
-  labels:
-",
-        pod.name, pod.kubernetes_namespace
-    );
-    // The namespace's labels among them: an endpoint file has no other place for these.
-    for label in endpoint.labels.iter() {
-        let _ = writeln!(file, "    {:?}: {:?}", label.key(), label.value());
-    }
-    let addresses: Vec<String> = endpoint
-        .addresses
-        .iter()
-        .map(|address| format!("{:?}", address.to_string()))
-        .collect();
-    let _ = writeln!(
-        file,
-        "spec:\n  addresses: [{}]\n  attach: {{interface: {}}}\n  ports: {}",
-        addresses.join(", "),
-        pod.interface,
-        raw.ports(pod)
-    );
-    file
+    let written = raw.endpoint(pod);
+    let metadata = json!({
+        "name": pod.name, "namespace": pod.kubernetes_namespace, "labels": written.labels,
+    });
+    let spec = json!({
+        "addresses": endpoint.addresses,
+        "attach": {"interface": pod.interface},
+        "ports": written.ports,
+    });
+    json!({"apiVersion": "flowd.io/v1", "kind": "Endpoint", "metadata": metadata, "spec": spec})
+        .to_string()
 }
 
 /// The parts of a world's text that are written again, as the daemon's files have them.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Raw {
+    namespaces: Vec<RawNamespace>,
     endpoints: Vec<RawEndpoint>,
     #[serde(default)]
     services: Vec<RawService>,
 }
 
 #[derive(Debug, Deserialize)]
+struct RawNamespace {
+    name: String,
+    labels: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Deserialize)]
 struct RawEndpoint {
     name: String,
     namespace: String,
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
     #[serde(default)]
     ports: Vec<Value>,
 }
@@ -226,16 +220,21 @@ impl Raw {
         serde_saphyr::from_str(text).expect("a world")
     }
 
-    fn ports(&self, pod: &Pod) -> String {
+    fn endpoint(&self, pod: &Pod) -> &RawEndpoint {
         let found = self.endpoints.iter().find(|endpoint| {
             (&endpoint.namespace, &endpoint.name) == (&pod.kubernetes_namespace, &pod.name)
         });
-        found.map_or_else(String::new, |endpoint| json!(endpoint.ports).to_string())
+        found.expect("both readers find the same endpoints")
     }
 
-    /// The services, as a cluster would describe them.
-    pub(crate) fn services(&self) -> String {
-        let objects = self.services.iter().map(|service| {
+    /// Namespaces and services, as a cluster would describe them.
+    pub(crate) fn objects(&self) -> String {
+        let namespaces = self.namespaces.iter().map(|RawNamespace { name, labels }| {
+            let metadata = json!({"name": name, "labels": labels});
+            let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata});
+            format!("---\n{namespace}\n")
+        });
+        let services = self.services.iter().map(|service| {
             let RawService {
                 name,
                 namespace,
@@ -255,6 +254,6 @@ impl Raw {
             });
             format!("---\n{service}\n---\n{endpoints}\n")
         });
-        objects.collect()
+        namespaces.chain(services).collect()
     }
 }
