@@ -12,14 +12,30 @@ use support::{
     ALWAYS, Load, PATIENCE, SILENCE, Scene, eventually, flow_of, policy, run_inside, when,
 };
 
+/// The `n`th policy, with a thousand entries and more so that writing it takes a while.
+fn variant(n: u16) -> String {
+    let peers: Vec<String> = (0..1000)
+        .map(|m| format!("198.18.{}.{}/32", m / 250, m % 250))
+        .collect();
+    let rules = format!(
+        "ingress:
+  - toPorts: [{{ports: [{{port: \"{ALWAYS}\", protocol: UDP}}]}}]
+  - fromCIDR: [{}]
+    toPorts: [{{ports: [{{port: \"{}\", protocol: TCP}}]}}]",
+        peers.join(", "),
+        9000 + n,
+    );
+    policy("load", "backend", &rules)
+}
+
 /// Under load: what is always allowed, what never is, and the pod they are sent to.
 fn loaded() -> (Scene, [Pod; 2], Load) {
     let mut scene = Scene::new();
     let pods = ["frontend", "backend"].map(|name| scene.pod(name));
-    let rules =
-        format!("ingress: [{{toPorts: [{{ports: [{{port: \"{ALWAYS}\", protocol: UDP}}]}}]}}]");
-    let yaml = policy("load", "backend", &rules);
-    scene.flowd.write_policy("load", &yaml).expect("written");
+    scene
+        .flowd
+        .write_policy("load", &variant(0))
+        .expect("written");
     scene.launch();
     let load = Load::start(&pods[0], &pods[1]);
     (scene, pods, load)
@@ -28,7 +44,11 @@ fn loaded() -> (Scene, [Pod; 2], Load) {
 #[test]
 fn no_packet_meets_another_verdict_while_daemons_come_and_go() {
     let (mut scene, [_frontend, backend], load) = loaded();
-    for _ in 0..3 {
+    for n in 1..=5 {
+        // The daemon may die before, while or after it takes the change.
+        let yaml = variant(n);
+        scene.flowd.write_policy("load", &yaml).expect("written");
+        std::thread::sleep(std::time::Duration::from_millis(50 + 5 * u64::from(n)));
         scene.flowd.kill9().expect("killed");
         scene.launch();
         scene.flowd.restart().expect("it starts again");

@@ -100,20 +100,12 @@ impl Applier {
 
     /// The highest numbers the tables hold.
     pub fn used(&self) -> Used {
-        let mut used = Used::default();
-        for (value, _) in self.endpoints.values() {
-            used.endpoint = used.endpoint.max(value.id);
-            used.identity = used.identity.max(value.identity);
-            used.generation = used.generation.max(value.generation);
-            let policy = value.ingress_policy.max(value.egress_policy);
-            used.policy = used.policy.max(policy);
-        }
-        for peer in self.peers.values() {
-            used.class = used.class.max(peer.class);
-        }
-        let written = self.policies.keys().max().copied();
-        used.policy = used.policy.max(written.unwrap_or_default());
-        used
+        let endpoints = self.endpoints.values().map(|(value, _)| value);
+        Used::by(
+            endpoints,
+            self.peers.values(),
+            self.policies.keys().copied(),
+        )
     }
 
     /// Writes a plan. Workloads that could not be attached are named with the reason; a table that
@@ -132,24 +124,20 @@ impl Applier {
                 .filter(|(ifindex, _)| !failed.contains_key(*ifindex))
         };
         for (ifindex, endpoint) in guarded() {
-            let known = self
-                .endpoints
-                .get(ifindex)
-                .is_some_and(|(value, _)| value.generation != 0);
-            // A workload without an entry so far waits for its addresses to be known.
-            if known || !plan.peers_changed {
-                let generation = if plan.peers_changed {
-                    plan.interim
-                } else {
-                    endpoint.value.generation
-                };
-                self.put_endpoint(*ifindex, endpoint, generation)?;
+            if !plan.peers_changed {
+                self.put_endpoint(*ifindex, endpoint, endpoint.value)?;
+            } else if let Some((known, _)) = self.endpoints.get(ifindex)
+                && known.generation != 0
+            {
+                let value = endpoint.interim(plan.interim, known);
+                self.put_endpoint(*ifindex, endpoint, value)?;
             }
+            // A workload without an entry so far waits for its addresses to be known.
         }
         if plan.peers_changed {
             self.put_peers(plan)?;
             for (ifindex, endpoint) in guarded() {
-                self.put_endpoint(*ifindex, endpoint, endpoint.value.generation)?;
+                self.put_endpoint(*ifindex, endpoint, endpoint.value)?;
             }
         }
         self.remove_endpoints(plan)?;
@@ -333,12 +321,8 @@ impl Applier {
         &mut self,
         ifindex: u32,
         endpoint: &PlannedEndpoint,
-        generation: u32,
+        value: Endpoint,
     ) -> Result<(), TableError> {
-        let value = Endpoint {
-            generation,
-            ..endpoint.value
-        };
         if self
             .endpoints
             .get(&ifindex)

@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use flowd_abi::Peer;
+use flowd_abi::{Endpoint, Peer};
 use flowd_policy::{PolicyRef, RuleTable};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -54,6 +54,29 @@ pub struct Used {
     pub policy: u32,
     /// Generation.
     pub generation: u32,
+}
+
+impl Used {
+    /// The highest numbers of these entries.
+    pub fn by<'a>(
+        endpoints: impl Iterator<Item = &'a Endpoint>,
+        peers: impl Iterator<Item = &'a Peer>,
+        policies: impl Iterator<Item = u32>,
+    ) -> Self {
+        let mut used = Self {
+            class: peers.map(|peer| peer.class).max().unwrap_or_default(),
+            policy: policies.max().unwrap_or_default(),
+            ..Self::default()
+        };
+        for endpoint in endpoints {
+            used.endpoint = used.endpoint.max(endpoint.id);
+            used.identity = used.identity.max(endpoint.identity);
+            used.generation = used.generation.max(endpoint.generation);
+            let policy = endpoint.ingress_policy.max(endpoint.egress_policy);
+            used.policy = used.policy.max(policy);
+        }
+        used
+    }
 }
 
 impl Numbers {

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
-use flowd_abi::{Direction, Endpoint, Peer, PeerKey};
+use flowd_abi::{Direction, Endpoint, Peer, PeerKey, endpoint::EndpointFlags};
 use flowd_policy::{CompiledDirection, Labels};
 
 use crate::{endpoints::EndpointSpec, kernel::namespace::Namespace};
@@ -48,6 +48,23 @@ pub struct CompiledPolicy {
     pub direction: Direction,
     /// Its entries and who switched it to default deny.
     pub compiled: Arc<CompiledDirection>,
+}
+
+impl PlannedEndpoint {
+    /// Its entry in the place of `known` while the peers are not written yet. One that gets another
+    /// id cannot be known as the owner of its addresses before they are.
+    pub fn interim(&self, generation: u32, known: &Endpoint) -> Endpoint {
+        let flags = self.value.flags;
+        Endpoint {
+            generation,
+            flags: if known.id == self.value.id {
+                flags
+            } else {
+                flags & !EndpointFlags::CHECK_SOURCE
+            },
+            ..self.value
+        }
+    }
 }
 
 impl Plan {
