@@ -7,7 +7,7 @@ use flowd_proto::flowd::v1::{EndpointStatus, Ledger, PolicyStatus, SourceError, 
 use flowd_proto::observer::ServerStatusResponse;
 use tabwriter::TabWriter;
 
-use super::{Ink, Paint, clean, columns, readable};
+use super::{Ink, Paint, TimeFormat, clean, columns, readable};
 
 /// The state of flowd.
 pub fn flowd(status: &StatusResponse, paint: Paint) -> io::Result<String> {
@@ -143,15 +143,23 @@ fn policies(
     writeln!(text, "\n{} {count}", paint.ink(Ink::Heading, "Policies:"))?;
     if !list.is_empty() {
         let mut rows = columns();
-        writeln!(rows, "  POLICY\tKIND\tENDPOINTS\tSTATE\tWRITTEN IN")?;
+        writeln!(
+            rows,
+            "  POLICY\tKIND\tENDPOINTS\tSTATE\tHITS\tLAST HIT\tWRITTEN IN"
+        )?;
         for policy in list {
             writeln!(
                 rows,
-                "  {}\t{}\t{}\t{}\t{}",
+                "  {}\t{}\t{}\t{}\t{}\t{}\t{}",
                 clean(&full_name(&policy.namespace, &policy.name)),
                 clean(&policy.kind),
                 policy.endpoints_selected,
                 if policy.valid { "enforced" } else { "INVALID" },
+                readable::number(policy.hits),
+                policy.last_hit.map_or_else(
+                    || "never".to_owned(),
+                    |time| TimeFormat::StampMilli.show(Some(time))
+                ),
                 place(&policy.file, policy.line),
             )?;
         }

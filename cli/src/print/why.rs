@@ -60,6 +60,9 @@ fn end(end: &WhyEnd, paint: Paint, text: &mut Vec<u8>) -> io::Result<()> {
         heading("Denied unless allowed, because of", paint, text)?;
         for policy in &end.default_denied_by {
             writeln!(text, "    {}", denier(policy))?;
+            for because in &policy.because {
+                writeln!(text, "      {}", clean(because))?;
+            }
         }
     }
     rules(
@@ -242,6 +245,7 @@ mod tests {
                 }),
                 hits: 1_200,
                 last_hit: None,
+                because: vec!["spec has 1 ingress rule".into()],
             }],
             near_misses: vec![NearMiss {
                 rule: Some(rule()),
@@ -271,6 +275,7 @@ mod tests {
   Note: be careful
   Denied unless allowed, because of
     CiliumNetworkPolicy/shop/db (db.yaml:1), 1,200 hits, last N/A
+      spec has 1 ingress rule
   Almost allowed by
     CiliumNetworkPolicy/shop/db spec.ingress[0] (db.yaml:6)
       TCP port 5433 is not covered, only TCP/5432

@@ -266,6 +266,11 @@ impl Flowd for Fake {
                     vec!["unknown field".into()]
                 },
                 endpoints_selected: 1,
+                hits: 1_200,
+                last_hit: Some(Timestamp {
+                    seconds: 1_700_000_000,
+                    nanos: 0,
+                }),
                 ..PolicyStatus::default()
             }],
             ledger: Some(Ledger {

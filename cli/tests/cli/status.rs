@@ -17,8 +17,8 @@ Endpoints: 1 of 1 protected
   shop/db    256        veth1       protected   enforce   ingress    4            CiliumNetworkPolicy/shop/db
 
 Policies: 1 of 1 enforced
-  POLICY    KIND                  ENDPOINTS   STATE      WRITTEN IN
-  shop/db   CiliumNetworkPolicy   1           enforced   db.yaml:1
+  POLICY    KIND                  ENDPOINTS   STATE      HITS    LAST HIT              WRITTEN IN
+  shop/db   CiliumNetworkPolicy   1           enforced   1,200   Nov 14 22:13:20.000   db.yaml:1
 
 Ledger: balanced (packets = told + coalesced + deferred)
   VERDICT   REASON           DIRECTION   PACKETS   BYTES      TOLD   COALESCED   DEFERRED   RECOVERED

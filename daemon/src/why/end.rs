@@ -44,7 +44,7 @@ pub(super) fn of_record(context: &Context<'_>, record: &Record) -> WhyEnd {
             .collect(),
         default_denied_by: decision
             .default_deniers()
-            .map(|policy| written::denier(context, policy))
+            .map(|policy| written::denier(context, policy, &query))
             .collect(),
         ..draft(&connection, direction, judged.verdict)
     };
@@ -85,7 +85,7 @@ pub(super) fn of_evaluation(
             .collect(),
         default_denied_by: deniers
             .iter()
-            .map(|policy| written::denier(context, policy))
+            .map(|policy| written::denier(context, policy, &query))
             .collect(),
         ..draft(connection, direction, verdict)
     };

@@ -15,6 +15,7 @@ mod question;
 #[cfg(test)]
 mod tests;
 mod view;
+mod words;
 mod written;
 
 use flowd_proto::flow::Verdict;

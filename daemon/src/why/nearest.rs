@@ -1,17 +1,16 @@
 //! The allow rules that come nearest to allowing a connection.
 
-use std::collections::BTreeSet;
-
 use flowd_abi::Direction;
 use flowd_policy::{
-    Answer, Peers, Policy, Query, Requirement, RuleRef, Selector, Spec, evaluate,
-    labels::NAMESPACE_KEY, near_misses,
+    Answer, Peers, Policy, Query, RuleRef, Selector, Spec, evaluate, labels::NAMESPACE_KEY,
+    near_misses,
 };
 use flowd_proto::flowd::v1::{MissedField, NearMiss};
 
 use super::connection::other;
 use super::missed::{self, Miss};
 use super::view::PolicyView;
+use super::words;
 use crate::observe::extension::rule_message;
 
 /// Rules told, at most.
@@ -136,13 +135,7 @@ fn one_unmet(subject: &Selector, query: &Query<'_>) -> Option<Miss> {
     } else {
         found.join(", ")
     };
-    let list = |values: &BTreeSet<String>| values.iter().cloned().collect::<Vec<_>>().join(" or ");
-    let wants = match requirement {
-        Requirement::In(key, values) => format!("{}={}", key.name, list(values)),
-        Requirement::NotIn(key, values) => format!("{} other than {}", key.name, list(values)),
-        Requirement::Exists(key) => format!("the label {}", key.name),
-        Requirement::DoesNotExist(key) => format!("no label {}", key.name),
-    };
+    let wants = words::requirement(requirement);
     let what = format!("the policy selects workloads with {wants}, this one has {has}");
     let hint = missed::label_slip(requirement, &found, query.subject);
     // Without a slip it is simply a policy of others.

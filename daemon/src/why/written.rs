@@ -2,12 +2,13 @@
 
 use std::fs;
 
-use flowd_policy::{PolicyRef, RuleRef};
+use flowd_policy::{PolicyRef, Query, RuleRef};
 use flowd_proto::flowd::v1::{Excerpt, WhyPolicy, WhyRule};
 
 use super::Context;
 use super::excerpt;
 use super::view::PolicyView;
+use super::words;
 use crate::enrich::hits::{Count, Key};
 use crate::observe::extension::{denier_message, rule_message};
 use crate::observe::flow::timestamp;
@@ -28,13 +29,32 @@ pub(super) fn rule(context: &Context<'_>, rule: &RuleRef, since: bool) -> WhyRul
 }
 
 /// A policy that switched the workload to default deny.
-pub(super) fn denier(context: &Context<'_>, policy: &PolicyRef) -> WhyPolicy {
+pub(super) fn denier(context: &Context<'_>, policy: &PolicyRef, query: &Query<'_>) -> WhyPolicy {
     let count = context.hits.count(&Key::default_deny(policy));
     WhyPolicy {
         policy: Some(denier_message(policy)),
         hits: count.hits,
         last_hit: last(count),
+        because: because(context.policies, policy, query),
     }
+}
+
+/// What in a policy denies what no rule allows.
+fn because(view: &PolicyView, reference: &PolicyRef, query: &Query<'_>) -> Vec<String> {
+    let mut policies = view.policies.policies().iter();
+    let Some(policy) = policies.find(|policy| *policy.reference == *reference) else {
+        return vec!["it was changed or removed since".to_owned()];
+    };
+    let specs = policy.specs.iter().enumerate().filter(|(_, spec)| {
+        spec.subject.matches(query.subject) && spec.default_deny(query.direction)
+    });
+    let because: Vec<String> = specs
+        .map(|(index, spec)| words::default_deny(policy, index, spec, query.direction))
+        .collect();
+    if because.is_empty() {
+        return vec!["as it is now, it does not deny by default here any more".to_owned()];
+    }
+    because
 }
 
 fn last(count: Count) -> Option<flowd_proto::Timestamp> {

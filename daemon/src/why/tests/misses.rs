@@ -37,6 +37,18 @@ fn a_port_just_outside_a_range() {
 }
 
 #[test]
+fn a_default_deny_says_what_in_the_policy_denies() {
+    let end = Shop::new().at_backend("shop/slip-1", "TCP/9000");
+    let [denier] = end.default_denied_by.as_slice() else {
+        panic!("{end:?}");
+    };
+    assert_eq!(
+        denier.because,
+        ["spec selects app=backend, and denies what its 2 ingress rules do not allow"]
+    );
+}
+
+#[test]
 fn a_protocol() {
     let hint = "port 9000 is covered for TCP";
     let rule = "backend spec.ingress[0]";
