@@ -43,10 +43,10 @@ pub enum ApplyError {
 
 /// The hand that writes.
 pub struct Applier {
-    kernel: Arc<Mutex<Kernel>>,
+    pub(super) kernel: Arc<Mutex<Kernel>>,
     sweep: Arc<Mutex<Sweep>>,
     pub(super) tables: Tables,
-    attachments: Attachments,
+    pub(super) attachments: Attachments,
     /// What the endpoint table holds, with the device each entry is about.
     pub(super) endpoints: BTreeMap<u32, (Endpoint, String)>,
     pub(super) peers: BTreeMap<(u32, [u8; 16]), Peer>,
@@ -145,49 +145,25 @@ impl Applier {
         Ok(failed)
     }
 
-    /// Attaches again where somebody else has taken our programs off, and names the devices where
-    /// that failed.
-    pub fn restore(&self, plan: &Plan) -> BTreeMap<u32, String> {
-        let mut failed = BTreeMap::new();
-        for (ifindex, endpoint) in &plan.endpoints {
-            let attached = self
-                .endpoints
-                .get(ifindex)
-                .is_some_and(|(_, device)| !device.is_empty());
-            if !attached || self.are_on(&endpoint.device) {
-                continue;
-            }
-            tracing::warn!(
-                device = endpoint.device,
-                "somebody took our programs off; attaching again"
-            );
-            if let Err(error) = self.attach_one(&endpoint.device, *ifindex) {
-                failed.insert(*ifindex, error.to_string());
-            }
-        }
-        failed
-    }
-
-    fn are_on(&self, device: &str) -> bool {
-        let mut kernel = self.kernel.lock().unwrap_or_else(PoisonError::into_inner);
-        self.attachments.are_on(&mut kernel, device).unwrap_or(true)
-    }
-
     /// Removes the entries of policies whose grace is over. To be called now and then.
     ///
     /// # Errors
     ///
     /// When the kernel refuses.
     pub fn collect_garbage(&mut self, now: Instant) -> Result<(), TableError> {
-        let (over, waiting) = self
+        let tables = &mut self.tables;
+        for (_, keys) in self
             .garbage
-            .drain(..)
-            .partition(|(since, _)| now.duration_since(*since) >= GRACE);
-        self.garbage = waiting;
-        let over: Vec<(Instant, Vec<PolicyKey>)> = over;
-        for key in over.iter().flat_map(|(_, keys)| keys) {
-            self.tables.remove_policy(key)?;
+            .iter_mut()
+            .filter(|(since, _)| now.duration_since(*since) >= GRACE)
+        {
+            // A key that the kernel would not remove is there for the next call.
+            while let Some(key) = keys.last() {
+                tables.remove_policy(key)?;
+                keys.pop();
+            }
         }
+        self.garbage.retain(|(_, keys)| !keys.is_empty());
         Ok(())
     }
 
@@ -218,8 +194,12 @@ impl Applier {
             let mut keys = Vec::new();
             for entry in entries {
                 if let Err(error) = self.tables.put_policy(&entry.key, &entry.value) {
-                    // Half a policy is in nobody's use and must not be taken for a whole one.
-                    self.garbage.push((Instant::now(), keys));
+                    // Half a policy is in nobody's use and must not be taken for a whole one. It
+                    // goes at once: the next try writes the same keys, under which no grace of this
+                    // one may end.
+                    for key in &keys {
+                        self.tables.remove_policy(key)?;
+                    }
                     return Err(error);
                 }
                 keys.push(entry.key);
@@ -247,8 +227,10 @@ impl Applier {
                 // Once before the first packet is met, and again for what was opened in between.
                 self.seed(endpoint);
             }
-            if new {
-                self.learn(*ifindex, endpoint)?;
+            // One workload too many keeps nobody else from their policies.
+            if new && let Err(error) = self.learn(*ifindex, endpoint) {
+                failed.insert(*ifindex, error.to_string());
+                continue;
             }
             if let Err(error) = self.attach_one(&endpoint.device, *ifindex) {
                 failed.insert(*ifindex, error.to_string());
@@ -281,7 +263,7 @@ impl Applier {
         Ok(())
     }
 
-    fn attach_one(&self, device: &str, ifindex: u32) -> Result<(), AttachError> {
+    pub(super) fn attach_one(&self, device: &str, ifindex: u32) -> Result<(), AttachError> {
         let mut kernel = self.kernel.lock().unwrap_or_else(PoisonError::into_inner);
         self.attachments.attach(&mut kernel, device, ifindex)
     }

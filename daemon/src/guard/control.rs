@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    net::IpAddr,
     path::PathBuf,
     sync::{
         Arc,
@@ -11,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use flowd_policy::{Contents, PolicySet};
+use flowd_policy::{CompileError, Contents, PolicySet};
 
 use super::{
     Board,
@@ -27,16 +28,13 @@ use crate::{
         links::{self, Link},
         namespace::Namespace,
     },
-    resolve::{Inputs, Plan, Resolver},
-    serve::status::{EndpointState, EndpointStatus, PolicyStatus, SourceError, Status},
+    resolve::{Guarded, Inputs, Plan, Resolver},
     sources::Source,
     why::{PolicyView, PolicyViewHandle},
 };
 
 /// Devices are looked at this often: they appear and go without a file changing.
 const LOOK: Duration = Duration::from_secs(2);
-/// Where the status counts table entries that somebody else had changed.
-const REPAIRED: &str = "table_entries_repaired";
 /// The tables are read back this often.
 const READ_BACK: Duration = Duration::from_secs(30);
 /// A burst of file events is one change.
@@ -72,17 +70,19 @@ pub struct Parts {
 
 /// The loop.
 pub struct Control {
-    parts: Parts,
-    set: PolicySet,
+    pub(super) parts: Parts,
+    pub(super) set: PolicySet,
     host: Vec<Link>,
-    failures: Vec<Failure>,
-    attach_failures: BTreeMap<u32, String>,
-    problem: Option<String>,
-    unsaved: bool,
+    pub(super) failures: Vec<Failure>,
+    pub(super) attach_failures: BTreeMap<u32, String>,
+    pub(super) problem: Option<String>,
+    pub(super) unsaved: bool,
     unapplied: bool,
+    /// The workloads and host addresses that, with the policies of now, made the plan once more.
+    settled: Option<(Vec<Guarded>, Vec<IpAddr>)>,
     /// When the tables are read back next.
     read_back: Instant,
-    repaired: u64,
+    pub(super) repaired: u64,
 }
 
 impl Control {
@@ -97,6 +97,7 @@ impl Control {
             problem: None,
             unsaved: false,
             unapplied: false,
+            settled: None,
             read_back: Instant::now() + READ_BACK,
             repaired: 0,
         }
@@ -121,6 +122,7 @@ impl Control {
         let policies_changed = self.parts.policies.refresh() | self.parts.applied_files.refresh();
         if policies_changed {
             self.set = policy_set(&[&self.parts.policies, &self.parts.applied_files]);
+            self.settled = None;
         }
         match links::list(&self.parts.namespace) {
             Ok(host) => {
@@ -192,13 +194,8 @@ impl Control {
         let (found, failures) = discover::find(&specs, &self.host);
         self.failures = failures;
         self.failures.append(&mut overladen);
-        let inputs = Inputs {
-            endpoints: found,
-            policies: self.set.clone(),
-            host: discover::host_addresses(&self.host),
-        };
-        let plan = match self.parts.resolver.resolve(&inputs) {
-            Ok(Some(plan)) => plan.clone(),
+        let plan = match self.resolve(found) {
+            Ok(Some(plan)) => plan,
             // What could not be written, or not be attached, is tried again at every look.
             Ok(None) if self.unapplied => self.parts.resolver.plan().clone(),
             Ok(None) => {
@@ -215,6 +212,28 @@ impl Control {
         self.save();
         self.name();
         self.apply(&plan);
+    }
+
+    /// The next plan; `None` when it would be the last one again. Compiling every policy for every
+    /// identity is not repeated for inputs that are known to lead nowhere else.
+    fn resolve(&mut self, endpoints: Vec<Guarded>) -> Result<Option<Plan>, CompileError> {
+        let host = discover::host_addresses(&self.host);
+        let inputs = (endpoints, host);
+        if self.settled.as_ref() == Some(&inputs) {
+            return Ok(None);
+        }
+        self.settled = None;
+        let (endpoints, host) = inputs;
+        let inputs = Inputs {
+            endpoints,
+            policies: self.set.clone(),
+            host,
+        };
+        let plan = self.parts.resolver.resolve(&inputs)?.cloned();
+        if plan.is_none() {
+            self.settled = Some((inputs.endpoints, inputs.host));
+        }
+        Ok(plan)
     }
 
     fn apply(&mut self, plan: &Plan) {
@@ -268,99 +287,6 @@ impl Control {
             Ok(()) | Err(_) => {}
         }
     }
-
-    fn publish(&self) {
-        let plan = self.parts.resolver.plan();
-        let enforced = self.parts.applier.enforced();
-        let mut problems: Vec<String> = self.problem.iter().cloned().collect();
-        if self.unsaved {
-            problems.push(format!(
-                "{} cannot be written: after a restart old flows would lose their rules' names",
-                self.parts.numbers.display()
-            ));
-        }
-        let enforced = enforced.unwrap_or_else(|error| {
-            problems.push(error.to_string());
-            BTreeMap::new()
-        });
-        let endpoints: Vec<EndpointStatus> = plan
-            .endpoints
-            .iter()
-            .map(|(ifindex, planned)| {
-                let value = enforced.get(ifindex);
-                let state = match (self.attach_failures.get(ifindex), value) {
-                    (Some(why), _) => EndpointState::Failed(why.clone()),
-                    (None, Some(value)) if *value == planned.value => EndpointState::Protected,
-                    (None, _) => EndpointState::Attaching,
-                };
-                EndpointStatus {
-                    id: planned.value.id,
-                    namespace: planned.spec.namespace.clone(),
-                    name: planned.spec.name.clone(),
-                    identity: planned.value.identity,
-                    interface: planned.device.clone(),
-                    ifindex: *ifindex,
-                    state,
-                    mode: planned.spec.mode,
-                    desired_generation: planned.value.generation,
-                    enforced_generation: value.map_or(0, |value| value.generation),
-                    ingress_enforced: planned.value.ingress_policy != 0,
-                    egress_enforced: planned.value.egress_policy != 0,
-                    policies: planned.policies.clone(),
-                    addresses: planned.addresses.clone(),
-                }
-            })
-            .chain(self.failures.iter().map(failed))
-            .collect();
-        let (desired, behind) = (plan.generation, endpoints.iter().any(is_behind));
-        let policies = self.policies();
-        let source_errors: Vec<SourceError> = [
-            self.parts.endpoints.errors(),
-            self.parts.policies.errors(),
-            self.parts.applied_files.errors(),
-        ]
-        .concat();
-        let repaired = self.repaired;
-        self.parts.board.update(|status: &mut Status| {
-            status.desired_generation = u64::from(desired);
-            if !behind {
-                status.enforced_generation = u64::from(desired);
-            }
-            status.endpoints = endpoints;
-            status.losses = vec![(REPAIRED.to_owned(), repaired)];
-            status.policies = policies;
-            status.source_errors = source_errors;
-            status
-                .problems
-                .retain(|problem| problem.starts_with("ledger: "));
-            status.problems.append(&mut problems);
-        });
-    }
-
-    fn policies(&self) -> Vec<PolicyStatus> {
-        let plan = self.parts.resolver.plan();
-        self.set
-            .policies()
-            .iter()
-            .map(|policy| {
-                let name = policy.reference.to_string();
-                let selected = plan
-                    .endpoints
-                    .values()
-                    .filter(|endpoint| endpoint.policies.contains(&name));
-                PolicyStatus {
-                    kind: policy.reference.kind.name().to_owned(),
-                    namespace: policy.reference.namespace.clone().unwrap_or_default(),
-                    name: policy.reference.name.clone(),
-                    file: policy.reference.file.clone(),
-                    line: policy.reference.line,
-                    valid: true,
-                    problems: policy.warnings.iter().map(ToString::to_string).collect(),
-                    endpoints_selected: selected.count() as u32,
-                }
-            })
-            .collect()
-    }
 }
 
 /// The policies of all files; a CIDR group or a service counts for every one of them.
@@ -371,32 +297,4 @@ fn policy_set(sources: &[&Source<Contents>]) -> PolicySet {
         .cloned()
         .collect();
     PolicySet::assemble(&contents)
-}
-
-fn is_behind(endpoint: &EndpointStatus) -> bool {
-    match endpoint.state {
-        EndpointState::Protected | EndpointState::Failed(_) => false,
-        EndpointState::Attaching => true,
-    }
-}
-
-/// An endpoint that has no place in the plan.
-fn failed(failure: &Failure) -> EndpointStatus {
-    let spec = &failure.spec;
-    EndpointStatus {
-        id: 0,
-        namespace: spec.namespace.clone(),
-        name: spec.name.clone(),
-        identity: 0,
-        interface: String::new(),
-        ifindex: 0,
-        state: EndpointState::Failed(failure.why.clone()),
-        mode: spec.mode,
-        desired_generation: 0,
-        enforced_generation: 0,
-        ingress_enforced: false,
-        egress_enforced: false,
-        policies: Vec::new(),
-        addresses: Vec::new(),
-    }
 }

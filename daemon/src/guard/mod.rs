@@ -8,8 +8,10 @@ mod ledger;
 mod names;
 mod namespaces;
 mod nudge;
+mod publish;
 mod readback;
 mod reader;
+mod restore;
 
 pub use applier::{Applier, ApplyError};
 pub use board::Board;

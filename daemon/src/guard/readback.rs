@@ -107,7 +107,10 @@ impl Applier {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
+    use std::{
+        sync::{Arc, Mutex},
+        time::{Duration, Instant},
+    };
 
     use flowd_abi::{Direction, Peer, PolicyEntry};
     use flowd_policy::{CompiledDirection, CompiledEntry};
@@ -169,6 +172,34 @@ mod tests {
         let attachments = Attachments::new(Namespace::own(), pins, AttachMode::Auto);
         let (kernel, sweep) = (Arc::new(Mutex::new(kernel)), Arc::new(Mutex::new(sweep)));
         Applier::adopt(kernel, sweep, tables, attachments).expect("readable tables")
+    }
+
+    #[test]
+    fn a_policy_that_found_no_room_at_first_is_whole_in_the_end() {
+        let (mut applier, mut plan) = (applier(), plan());
+        let entries = |count: u16| CompiledDirection {
+            entries: (0..count).map(|port| entry(port + 1)).collect(),
+            default_deny: Vec::new(),
+        };
+        let policy = |count| CompiledPolicy {
+            direction: Direction::Ingress,
+            compiled: Arc::new(entries(count)),
+        };
+        plan.policies = [(7, policy(40))].into();
+        applier.apply(&plan).expect("applied");
+        // Of 64 entries, 40 are taken until the old policy's grace is over.
+        plan.policies = [(8, policy(40))].into();
+        assert!(applier.apply(&plan).is_err(), "no room for both");
+        let somebody: Vec<_> = (1..=40)
+            .map(|port| entry(port).with_policy(7).key)
+            .collect();
+        for key in &somebody {
+            applier.tables.remove_policy(key).expect("removed");
+        }
+        applier.apply(&plan).expect("room now");
+        let later = Instant::now() + Duration::from_secs(60);
+        applier.collect_garbage(later).expect("collected");
+        assert_eq!(applier.read_back(&plan).expect("read"), Drift::default());
     }
 
     #[test]

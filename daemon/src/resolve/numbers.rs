@@ -2,7 +2,8 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs, io,
+    fs,
+    io::{self, Write as _},
     path::Path,
     sync::Arc,
 };
@@ -14,6 +15,8 @@ use serde::{Deserialize, Serialize};
 
 /// First endpoint id, and first identity: what is below is reserved (Hubble's numbering).
 const FIRST: u32 = 256;
+/// Names, label sets and prefixes kept before those no plan has are forgotten.
+const MAX_NAMES: usize = 65_536;
 /// Rule sets kept before those no plan refers to are forgotten.
 const MAX_RULE_SETS: usize = 100_000;
 
@@ -54,6 +57,17 @@ pub struct Used {
     pub policy: u32,
     /// Generation.
     pub generation: u32,
+}
+
+/// The numbers a plan uses.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Live {
+    /// Endpoint ids.
+    pub endpoints: BTreeSet<u32>,
+    /// Identities.
+    pub identities: BTreeSet<u32>,
+    /// CIDR classes, of either kind.
+    pub classes: BTreeSet<u32>,
 }
 
 impl Used {
@@ -144,7 +158,10 @@ impl Numbers {
     /// When the file cannot be written; the one before it is left as it was.
     pub fn save(&self, path: &Path) -> io::Result<()> {
         let new = path.with_extension("new");
-        fs::write(&new, serde_json::to_vec(self).map_err(io::Error::other)?)?;
+        let mut file = fs::File::create(&new)?;
+        file.write_all(&serde_json::to_vec(self).map_err(io::Error::other)?)?;
+        // Without it a power cut can leave an empty file under the name, and no daemon starts then.
+        file.sync_all()?;
         fs::rename(new, path)
     }
 
@@ -187,15 +204,25 @@ impl Numbers {
         self.generation
     }
 
-    /// Forgets what no live policy refers to, once there is much of it: connections and events
+    /// Forgets the names that are not in `live`, and what no live policy refers to, once there is much of it: connections and events
     /// refer to the last few policies for a while.
-    pub fn forget(&mut self, policies: &BTreeSet<u32>, rules: &BTreeSet<u32>) {
+    pub fn forget(&mut self, live: &Live, policies: &BTreeSet<u32>, rules: &BTreeSet<u32>) {
+        keep_live(&mut self.endpoints, &live.endpoints);
+        keep_live(&mut self.identities, &live.identities);
+        keep_live(&mut self.classes, &live.classes);
+        keep_live(&mut self.pod_classes, &live.classes);
         if self.rules.len() > MAX_RULE_SETS {
             self.rules.retain(rules);
         }
         if self.default_deny.len() > MAX_RULE_SETS {
             self.default_deny.retain(|id, _| policies.contains(id));
         }
+    }
+}
+
+fn keep_live<K: Ord>(known: &mut BTreeMap<K, u32>, live: &BTreeSet<u32>) {
+    if known.len() > MAX_NAMES {
+        known.retain(|_, number| live.contains(number));
     }
 }
 
@@ -248,6 +275,24 @@ mod tests {
         assert_eq!(again.class("10.0.0.0/8".parse().expect("a prefix")), class);
         assert_ne!(again.policy(&[]), policy);
         assert_ne!(again.endpoint("shop/api"), web);
+    }
+
+    #[test]
+    fn names_that_came_and_went_are_forgotten_and_their_numbers_not_given_out_again() {
+        let mut numbers = Numbers::fresh(0);
+        let web = numbers.endpoint("shop/web");
+        let live = Live {
+            endpoints: BTreeSet::from([web]),
+            ..Live::default()
+        };
+        let mut last = web;
+        for job in 1..=MAX_NAMES {
+            last = numbers.endpoint(&format!("shop/job-{job}"));
+        }
+        numbers.forget(&live, &BTreeSet::new(), &BTreeSet::new());
+        assert_eq!(numbers.endpoints.len(), 1);
+        assert_eq!(numbers.endpoint("shop/web"), web);
+        assert_eq!(numbers.endpoint("shop/job-1"), last + 1);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use ipnet::{IpNet, Ipv4Net};
 
 use super::{
     identities::{Classes, Identities},
-    numbers::Numbers,
+    numbers::{Live, Numbers},
     plan::{CompiledPolicy, Plan, PlannedEndpoint, label_key},
 };
 use crate::{
@@ -25,7 +25,7 @@ use crate::{
 const HOST_IDENTITY: u32 = 1;
 
 /// An endpoint whose device was found.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Guarded {
     /// What its file says.
     pub spec: EndpointSpec,
@@ -309,7 +309,19 @@ impl Resolver {
             .values()
             .flat_map(|policy| policy.compiled.entries.iter().map(|entry| entry.value.rule))
             .collect();
-        self.numbers.forget(&policies, &rules);
+        let planned = self.plan.endpoints.values();
+        let classes = self.identities.classes();
+        let live = Live {
+            endpoints: planned.clone().map(|planned| planned.value.id).collect(),
+            identities: planned.map(|planned| planned.value.identity).collect(),
+            classes: classes
+                .world
+                .keys()
+                .chain(classes.pods.keys())
+                .copied()
+                .collect(),
+        };
+        self.numbers.forget(&live, &policies, &rules);
     }
 }
 
