@@ -1,6 +1,10 @@
 //! Where each endpoint is: its device, and its addresses when they are to be discovered.
 
-use std::{collections::BTreeMap, io, net::IpAddr};
+use std::{
+    collections::{BTreeMap, HashMap},
+    io,
+    net::IpAddr,
+};
 
 use crate::{
     endpoints::{Addresses, Attach, EndpointSpec},
@@ -20,8 +24,24 @@ pub struct Failure {
     pub why: String,
 }
 
+/// The devices of the guarded namespace, found without a walk over all of them.
+struct Devices<'a> {
+    names: HashMap<&'a str, &'a Link>,
+    indices: HashMap<u32, &'a Link>,
+}
+
+impl<'a> Devices<'a> {
+    fn of(host: &'a [Link]) -> Self {
+        Self {
+            names: host.iter().map(|link| (link.name.as_str(), link)).collect(),
+            indices: host.iter().map(|link| (link.index, link)).collect(),
+        }
+    }
+}
+
 /// Finds every endpoint among the devices of the guarded namespace.
 pub fn find(specs: &[EndpointSpec], host: &[Link]) -> (Vec<Guarded>, Vec<Failure>) {
+    let host = Devices::of(host);
     let (mut found, mut failures) = (Vec::new(), Vec::new());
     let mut devices: BTreeMap<u32, String> = BTreeMap::new();
     let mut names: BTreeMap<String, String> = BTreeMap::new();
@@ -36,7 +56,7 @@ pub fn find(specs: &[EndpointSpec], host: &[Link]) -> (Vec<Guarded>, Vec<Failure
             continue;
         }
         names.insert(spec.key(), place);
-        let checked = locate(spec, host).and_then(|guarded| {
+        let checked = locate(spec, &host).and_then(|guarded| {
             if let Some(other) = devices.get(&guarded.ifindex) {
                 return Err(format!(
                     "device {} belongs to {other} already",
@@ -81,10 +101,10 @@ fn failure(spec: &EndpointSpec, why: String) -> Failure {
     }
 }
 
-fn locate(spec: &EndpointSpec, host: &[Link]) -> Result<Guarded, String> {
+fn locate(spec: &EndpointSpec, host: &Devices<'_>) -> Result<Guarded, String> {
     match &spec.attach {
         Attach::Interface(name) => {
-            let link = host.iter().find(|link| link.name == *name).ok_or_else(|| {
+            let link = host.names.get(name.as_str()).ok_or_else(|| {
                 format!("there is no device {name}; it is attached as soon as it appears")
             })?;
             let addresses = match &spec.addresses {
@@ -105,7 +125,7 @@ fn locate(spec: &EndpointSpec, host: &[Link]) -> Result<Guarded, String> {
 
 fn in_namespace(
     spec: &EndpointSpec,
-    host: &[Link],
+    host: &Devices<'_>,
     namespace: Namespace,
 ) -> Result<Guarded, String> {
     let inside = links::list(&namespace).map_err(|error: io::Error| error.to_string())?;
@@ -113,10 +133,8 @@ fn in_namespace(
         .iter()
         .filter(|link| !link.loopback && link.peer != 0)
         .find_map(|own| {
-            let peer = host
-                .iter()
-                .find(|link| link.index == own.peer && link.peer == own.index)?;
-            Some((own, peer))
+            let peer = host.indices.get(&own.peer)?;
+            (peer.peer == own.index).then_some((own, *peer))
         })
         .ok_or("no veth of that namespace has its other end among the guarded devices")?;
     let addresses = match &spec.addresses {

@@ -1,6 +1,6 @@
 //! The network devices of a namespace, by netlink (rtnetlink(7)).
 
-use std::{io, net::IpAddr};
+use std::{collections::HashMap, io, net::IpAddr};
 
 use futures_util::TryStreamExt as _;
 use rtnetlink::packet_route::{address::AddressAttribute, link::LinkAttribute};
@@ -60,17 +60,15 @@ async fn dump() -> io::Result<Vec<Link>> {
         }
         links.push(link);
     }
+    let places: HashMap<u32, usize> = links.iter().map(|link| link.index).zip(0..).collect();
     let mut messages = handle.address().get().execute();
     while let Some(message) = messages.try_next().await.map_err(io::Error::other)? {
-        let Some(link) = links
-            .iter_mut()
-            .find(|link| link.index == message.header.index)
-        else {
+        let Some(place) = places.get(&message.header.index) else {
             continue;
         };
         for attribute in message.attributes {
             if let AddressAttribute::Address(address) = attribute {
-                link.addresses.push(address);
+                links[*place].addresses.push(address);
             }
         }
     }

@@ -73,7 +73,10 @@ impl<T: Clone> Source<T> {
                 return changed;
             }
         };
-        self.listed = true;
+        if !self.listed {
+            self.listed = true;
+            self.forget_copies(&paths);
+        }
         let mut changed = self.problem.take().is_some();
         if paths.len() > MAX_FILES {
             let message = format!("{} files; only the first {MAX_FILES} are read", paths.len());
@@ -81,7 +84,8 @@ impl<T: Clone> Source<T> {
         }
         let before = self.files.len();
         self.files.retain(|path, _| {
-            let stays = paths.contains(path);
+            // Sorted: a directory of ten thousand files is looked at every two seconds.
+            let stays = paths.binary_search(path).is_ok();
             if !stays {
                 let _ = fs::remove_file(copy_of(&self.good, path));
             }
@@ -92,6 +96,20 @@ impl<T: Clone> Source<T> {
             changed |= self.read(path);
         }
         changed
+    }
+
+    /// A file that went while no daemon ran is gone as well: its copy must not come back into force
+    /// should there be a broken one of that name one day.
+    fn forget_copies(&self, paths: &[PathBuf]) {
+        let Ok(copies) = fs::read_dir(&self.good) else {
+            return;
+        };
+        for copy in copies.filter_map(Result::ok) {
+            let original = self.directory.join(copy.file_name());
+            if paths.binary_search(&original).is_err() {
+                let _ = fs::remove_file(copy.path());
+            }
+        }
     }
 
     /// Every object of every file.
@@ -299,6 +317,23 @@ mod tests {
         fs::remove_file(&good).expect("removed");
         assert!(!source.refresh(), "nothing changed");
         assert_eq!(fs::read_to_string(good.join("a.yaml")).expect("kept"), "1");
+    }
+
+    #[test]
+    fn what_was_removed_while_no_daemon_ran_does_not_come_back() {
+        let root = tempfile::tempdir().expect("a directory");
+        let (directory, good) = (root.path().join("d"), root.path().join("good"));
+        fs::create_dir(&directory).expect("made");
+        let file = directory.join("a.yaml");
+        fs::write(&file, "1").expect("written");
+        Source::new(directory.clone(), good.clone(), numbers).refresh();
+        fs::remove_file(&file).expect("removed");
+        let mut source = Source::new(directory, good, numbers);
+        source.refresh();
+        fs::write(&file, "one").expect("written");
+        source.refresh();
+        assert_eq!(objects(&source), [0; 0]);
+        assert_eq!(source.errors()[0].line, 1);
     }
 
     #[test]
