@@ -34,7 +34,7 @@ pub struct DetachFlags {
 ///
 /// When a daemon is running there, or something cannot be removed.
 pub fn run(flags: &DetachFlags) -> anyhow::Result<()> {
-    let versions = Pins::every_version(&flags.bpffs);
+    let versions = Pins::every_version(&flags.bpffs)?;
     if versions.is_empty() {
         println!("nothing is pinned under {}", flags.bpffs.display());
         return Ok(());

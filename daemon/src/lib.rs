@@ -7,6 +7,7 @@ pub mod capabilities;
 pub mod config;
 pub mod detach;
 pub mod doctor;
+mod doors;
 pub mod endpoints;
 pub mod enrich;
 pub mod flow;

@@ -90,6 +90,7 @@ impl Pins {
         }
         let pins = Self::at(directory);
         let others = versions(directory)
+            .map_err(failed)?
             .into_iter()
             .filter(|name| directory.join(name) != pins.root)
             .collect::<Vec<_>>();
@@ -112,14 +113,20 @@ impl Pins {
         }
     }
 
-    /// The pins of every version under `directory`.
-    pub fn every_version(directory: &Path) -> Vec<Self> {
-        versions(directory)
-            .into_iter()
-            .map(|name| Self {
-                root: directory.join(name),
-            })
-            .collect()
+    /// The pins of every version under `directory`; none when it does not exist.
+    ///
+    /// # Errors
+    ///
+    /// When the directory cannot be read: what is pinned there is not known then.
+    pub fn every_version(directory: &Path) -> Result<Vec<Self>, BpffsError> {
+        let names = versions(directory).map_err(|source| BpffsError::Directory {
+            path: directory.to_owned(),
+            source,
+        })?;
+        let pins = names.into_iter().map(|name| Self {
+            root: directory.join(name),
+        });
+        Ok(pins.collect())
     }
 
     /// Directory of the maps.
@@ -151,17 +158,18 @@ impl Pins {
 }
 
 /// Names of the directories that hold one version's pins.
-fn versions(directory: &Path) -> Vec<String> {
-    let Ok(entries) = fs::read_dir(directory) else {
-        return Vec::new();
+fn versions(directory: &Path) -> io::Result<Vec<String>> {
+    let entries = match fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other?,
     };
-    entries
+    let names = entries
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
         .filter(|name| {
             name.strip_prefix('v')
                 .is_some_and(|number| number.parse::<u32>().is_ok())
-        })
-        .collect()
+        });
+    Ok(names.collect())
 }
 
 /// Held while a daemon runs: one daemon for each bpffs directory.
