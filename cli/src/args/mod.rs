@@ -102,7 +102,7 @@ pub enum Command {
         #[command(subcommand)]
         what: List,
     },
-    /// Check and try policy files, without a daemon
+    /// Check and try policy files without a daemon; apply, confirm, list and delete them with one
     #[command(subcommand)]
     Policy(PolicyCommand),
     /// Print a completion script for a shell
