@@ -149,6 +149,12 @@ fn denials_are_explained_and_the_suggested_policy_is_the_remedy() {
     assert_eq!(answer.ends.len(), 2);
     assert_eq!(answer.ends[0].reason, "unenforced");
     assert_eq!(answer.ends[1].rules, allowed.rules);
+    // An answer leads to the verdict on its connection.
+    let back = flow_of("tcp").from(backend).to(frontend).reply(true);
+    let reply = shop.scene.flow(&back.family(backend.ipv4));
+    let answer = shop.ask(&[&reply.uuid]);
+    assert_eq!(answer.ends[1].destination, "TCP/8080");
+    assert_eq!(answer.ends[1].rules[0].path, "spec.ingress[0]");
     // The suggestion works, and what was told before is told as before.
     shop.scene.enforce("remedy", &end.suggestion);
     let later = shop.at_destination(slip, backend, 8080);
