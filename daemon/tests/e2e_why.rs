@@ -162,6 +162,17 @@ fn denials_are_explained_and_the_suggested_policy_is_the_remedy() {
     assert!(later.now.as_ref().expect("an evaluation").allowed);
     assert!(later.decided_generation < later.current_generation);
     shop.connect(slip, backend, 8080, true);
+    // Hits outlive the swap, and start with a new policy.
+    let name = "allow-ingress-tcp-8080";
+    eventually("the remedy was hit", || {
+        let policies = shop.scene.api().status()?.policies;
+        let hits = |wanted: &str| {
+            let policy = policies.iter().find(|policy| policy.name == wanted);
+            policy.map_or(0, |policy| policy.hits)
+        };
+        let (old, new) = (hits("backend"), hits(name));
+        when(old >= 4 && new == 1, (old, new))
+    });
 }
 
 #[test]
