@@ -9,8 +9,12 @@
 mod common;
 mod datapath;
 mod grpc;
+mod guarded;
+mod memory;
+mod network;
 #[path = "../../tests/packets/mod.rs"]
 mod packets;
+mod slice;
 mod summary;
 mod userspace;
 
@@ -65,6 +69,12 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     }
     if arguments.wants("grpc") {
         grpc::measure(&mut summary)?;
+    }
+    if arguments.wants("memory") {
+        memory::measure(&mut summary)?;
+    }
+    if arguments.wants("network") {
+        network::measure(&mut summary, arguments.quick)?;
     }
     summary.write()?;
     summary.print();
