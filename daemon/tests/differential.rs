@@ -18,7 +18,7 @@ use common::{
 use flowd::kernel::Sizes;
 use flowd_abi::{ConnectionKey, Direction, Event, endpoint::EndpointFlags};
 use flowd_ebpf::{deny, sweep};
-use packets::{Programs, SIZES};
+use packets::{Programs, SIZES, TIMEOUTS};
 
 const STEPS: u64 = 4000;
 /// Sweeps until all is told, at most: far more flows than there are, even one event at a time.
@@ -78,7 +78,7 @@ impl Pair {
         }
         let mut engine = Engine::new(&world);
         engine.memory.ring_room = ring_room;
-        let mut programs = Programs::load(sizes);
+        let mut programs = Programs::load(sizes, &TIMEOUTS);
         programs.set(&world);
         Self {
             engine,

@@ -90,7 +90,7 @@ fn a_confirmed_change_stays_although_its_time_is_over() {
 #[test]
 fn a_daemon_killed_before_the_confirmation_undoes_the_change_when_it_comes_back() {
     let (mut scene, frontend, backend, _server) = shop();
-    let answer = scene.api().apply(&only("nobody"), 1).expect("applied");
+    let answer = scene.api().apply(&only("nobody"), 3).expect("applied");
     scene.flowd.kill9().expect("killed");
     assert!(
         !reaches(&frontend, &backend),

@@ -149,6 +149,12 @@ fn denials_are_explained_and_the_suggested_policy_is_the_remedy() {
     assert_eq!(answer.ends.len(), 2);
     assert_eq!(answer.ends[0].reason, "unenforced");
     assert_eq!(answer.ends[1].rules, allowed.rules);
+    // An answer leads to the verdict on its connection.
+    let back = flow_of("tcp").from(backend).to(frontend).reply(true);
+    let reply = shop.scene.flow(&back.family(backend.ipv4));
+    let answer = shop.ask(&[&reply.uuid]);
+    assert_eq!(answer.ends[1].destination, "TCP/8080");
+    assert_eq!(answer.ends[1].rules[0].path, "spec.ingress[0]");
     // The suggestion works, and what was told before is told as before.
     shop.scene.enforce("remedy", &end.suggestion);
     let later = shop.at_destination(slip, backend, 8080);
@@ -156,6 +162,17 @@ fn denials_are_explained_and_the_suggested_policy_is_the_remedy() {
     assert!(later.now.as_ref().expect("an evaluation").allowed);
     assert!(later.decided_generation < later.current_generation);
     shop.connect(slip, backend, 8080, true);
+    // Hits outlive the swap, and start with a new policy.
+    let name = "allow-ingress-tcp-8080";
+    eventually("the remedy was hit", || {
+        let policies = shop.scene.api().status()?.policies;
+        let hits = |wanted: &str| {
+            let policy = policies.iter().find(|policy| policy.name == wanted);
+            policy.map_or(0, |policy| policy.hits)
+        };
+        let (old, new) = (hits("backend"), hits(name));
+        when(old >= 4 && new == 1, (old, new))
+    });
 }
 
 #[test]

@@ -15,14 +15,14 @@ use common::{
 };
 use flowd::kernel::object::PROGRAMS;
 use flowd_abi::{Direction, EventKind, event::EventFlags};
-use packets::{Programs, SHOT, SIZES, UNSPEC};
+use packets::{Programs, SHOT, SIZES, TIMEOUTS, UNSPEC};
 
 /// The verifier refuses a million; a tenth of that leaves room for what is to come.
 const MAX_INSTRUCTIONS: u32 = 100_000;
 
 #[test]
 fn every_case() {
-    let mut programs = Programs::load(&SIZES);
+    let mut programs = Programs::load(&SIZES, &TIMEOUTS);
     let failed: Vec<String> = cases::all()
         .into_iter()
         .filter(|case| catch_unwind(AssertUnwindSafe(|| cases::play(case, &mut programs))).is_err())
@@ -36,7 +36,7 @@ fn every_case() {
 
 #[test]
 fn the_sweep_program_tells_what_is_left() {
-    let mut programs = Programs::load(&SIZES);
+    let mut programs = Programs::load(&SIZES, &TIMEOUTS);
     let mut world = World::new(1);
     programs.set(&world);
     let query = ip(Family::V4.workload(), Family::V4.friend()).udp(5353, 53);
@@ -74,7 +74,7 @@ fn the_sweep_program_tells_what_is_left() {
 
 #[test]
 fn outcomes_are_the_actions_the_kernel_knows() {
-    let mut programs = Programs::load(&SIZES);
+    let mut programs = Programs::load(&SIZES, &TIMEOUTS);
     let mut world = World::new(1);
     programs.set(&world);
     let allowed = ip(Family::V4.workload(), Family::V4.friend()).tcp(40_000, 80, SYN);
@@ -93,7 +93,7 @@ fn outcomes_are_the_actions_the_kernel_knows() {
 
 #[test]
 fn the_verifier_walks_few_instructions() {
-    let counts = packets::kernel(&SIZES).verified_instructions();
+    let counts = packets::kernel(&SIZES, &TIMEOUTS).verified_instructions();
     let named: Vec<&str> = counts.iter().map(|(name, _)| *name).collect();
     assert_eq!(
         named, PROGRAMS,

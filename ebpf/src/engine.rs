@@ -56,6 +56,7 @@ pub fn run<P: Packet, T: Tables>(
         return Outcome::Unguarded;
     }
     let Scratch {
+        blank,
         scene,
         facts,
         headers,
@@ -68,7 +69,7 @@ pub fn run<P: Packet, T: Tables>(
         length: packet.length(),
         endpoint,
     };
-    *facts = Facts::default();
+    *facts = *blank;
     facts.key.endpoint = endpoint.id;
     let verdict = match read::read(packet, tables, scene, facts, headers) {
         Ok(Subject::Error) if related(packet, tables, scene, headers) => {

@@ -17,11 +17,11 @@ use crate::{
 /// Judges the first packet of a connection and acts on the verdict.
 #[inline(always)]
 pub fn open<T: Tables>(tables: &mut T, scene: &Scene, facts: &Facts, room: &mut Room) -> Verdict {
-    if spoofed(tables, scene, &facts.key.local) {
-        return deny::refuse(tables, scene, facts, room, DropReason::SourceAddress);
-    }
     if let Some(verdict) = deny::stands(tables, scene, facts) {
         return verdict;
+    }
+    if spoofed(tables, scene, &facts.key.local) {
+        return deny::refuse(tables, scene, facts, room, DropReason::SourceAddress);
     }
     let judgement = judge::judge(
         tables,

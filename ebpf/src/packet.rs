@@ -10,8 +10,14 @@ pub trait Packet {
     fn length(&self) -> u32;
 
     /// `N` bytes at `offset`, `None` if the packet ends before.
-    fn read<const N: usize>(&self, offset: u32) -> Option<[u8; N]>;
+    fn read<const N: usize>(&self, offset: u32) -> Option<Aligned<N>>;
 }
+
+/// Bytes that can be copied in words: the kernel's compiler copies what may lie anywhere byte by
+/// byte, and a word that was written in bytes is slow to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C, align(8))]
+pub struct Aligned<const N: usize>(pub [u8; N]);
 
 /// Where a packet was met.
 #[derive(Clone, Copy, Debug)]
@@ -91,6 +97,9 @@ pub struct Headers {
 /// All that is written down about a packet in hand.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Scratch {
+    /// Never written: facts start as a copy of it. The kernel's compiler zeroes byte by byte, but
+    /// copies word by word.
+    pub blank: Facts,
     /// Where the packet was met.
     pub scene: Scene,
     /// What it says.

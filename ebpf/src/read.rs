@@ -36,8 +36,7 @@ pub fn read<P: Packet, T: Tables>(
     facts: &mut Facts,
     headers: &mut Headers,
 ) -> Parsed<Subject> {
-    let frame = ethernet::parse(packet)?;
-    facts.macs = frame.macs;
+    let frame = ethernet::parse(packet, &mut facts.macs)?;
     facts.ethertype = frame.ethertype;
     let Headers {
         datagram,

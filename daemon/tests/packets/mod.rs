@@ -30,7 +30,7 @@ pub(crate) const SHOT: i32 = 2;
 /// Small tables: a test needs few entries, and the machine may be small.
 pub(crate) const SIZES: Sizes = Sizes {
     endpoints: 16,
-    peers: 1024,
+    peers: 16_384,
     policy: 65_536,
     connections: 65_536,
     denied: 65_536,
@@ -42,7 +42,7 @@ pub(crate) const SIZES: Sizes = Sizes {
 const PATIENCE: u32 = 1_000_000;
 
 /// Time-outs no test reaches.
-const TIMEOUTS: Timeouts = Timeouts {
+pub(crate) const TIMEOUTS: Timeouts = Timeouts {
     tcp_new: PATIENCE,
     tcp_established: PATIENCE,
     tcp_closing: PATIENCE,
@@ -57,8 +57,8 @@ const TIMEOUTS: Timeouts = Timeouts {
 /// # Panics
 ///
 /// When the kernel does not let us: these tests are of no use without it.
-pub(crate) fn kernel(sizes: &Sizes) -> Kernel {
-    match Kernel::load(sizes, &TIMEOUTS, None) {
+pub(crate) fn kernel(sizes: &Sizes, timeouts: &Timeouts) -> Kernel {
+    match Kernel::load(sizes, timeouts, None) {
         Ok(kernel) => kernel,
         Err(error) => panic!(
             "these tests run the eBPF programs and need root (or CAP_BPF and CAP_NET_ADMIN) and a \
@@ -81,13 +81,13 @@ pub(crate) struct Programs {
 
 impl Programs {
     /// Loads the programs; the tables are empty.
-    pub(crate) fn load(sizes: &Sizes) -> Self {
-        let mut kernel = kernel(sizes);
+    pub(crate) fn load(sizes: &Sizes, timeouts: &Timeouts) -> Self {
+        let mut kernel = kernel(sizes, timeouts);
         Self {
             tables: Tables::take(&mut kernel).expect("the object's tables"),
             rings: Rings::take(&mut kernel).expect("the object's rings"),
             counters: Counters::take(&mut kernel).expect("the object's counters"),
-            sweep: Sweep::take(&mut kernel, TIMEOUTS, 0).expect("the object's flows"),
+            sweep: Sweep::take(&mut kernel, *timeouts, 0).expect("the object's flows"),
             kernel,
             peers: Vec::new(),
             policy: Vec::new(),
@@ -111,14 +111,24 @@ impl Programs {
         self.sweep.run(program, now).expect("the flows are walked");
     }
 
-    /// Runs the program of a direction; what it returned.
-    pub(crate) fn run(&mut self, direction: Direction, frame: &[u8]) -> i32 {
-        let program = match direction {
+    /// The program of a direction.
+    pub(crate) fn name(direction: Direction) -> &'static str {
+        match direction {
             Direction::Ingress => "to_workload",
             Direction::Egress => "from_workload",
-        };
-        let run = self.kernel.test_run(program, frame, 1);
+        }
+    }
+
+    /// Runs the program of a direction; what it returned.
+    pub(crate) fn run(&mut self, direction: Direction, frame: &[u8]) -> i32 {
+        let run = self.kernel.test_run(Self::name(direction), frame, 1);
         run.expect("the kernel runs the program").0
+    }
+
+    /// Empties the rings.
+    pub(crate) fn discard(&mut self) {
+        self.rings.drain_events(usize::MAX, |_| ());
+        self.rings.drain_drops(usize::MAX, |_| ());
     }
 }
 

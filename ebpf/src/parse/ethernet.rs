@@ -3,7 +3,7 @@
 use flowd_abi::DropReason;
 
 use super::Parsed;
-use crate::packet::Packet;
+use crate::packet::{Aligned, Packet};
 
 /// Ethertype of IPv4.
 pub const IPV4: u16 = 0x0800;
@@ -20,27 +20,28 @@ const HEADER: u32 = 14;
 /// Length of one tag.
 const TAG: u32 = 4;
 
-/// The frame's addresses and what it carries.
+/// What the frame carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Frame {
-    /// Destination hardware address, then source hardware address.
-    pub macs: [[u8; 6]; 2],
     /// Ethertype behind the tags.
     pub ethertype: u16,
     /// Offset of the payload.
     pub payload: u32,
 }
 
-/// Reads the header and its tags. A third tag is left as the ethertype.
+/// Reads the header and its tags; `macs` are the destination and the source hardware address. A
+/// third tag is left as the ethertype.
 #[inline(always)]
-pub fn parse<P: Packet>(packet: &P) -> Parsed<Frame> {
+pub fn parse<P: Packet>(packet: &P, macs: &mut [[u8; 6]; 2]) -> Parsed<Frame> {
     let Some(header) = packet.read::<14>(0) else {
         return Err(DropReason::Malformed);
     };
-    let [d0, d1, d2, d3, d4, d5, s0, s1, s2, s3, s4, s5, high, low] = header;
+    let header = &header.0;
+    let macs = macs.as_flattened_mut();
+    macs[..8].copy_from_slice(&header[..8]);
+    macs[8..].copy_from_slice(&header[8..12]);
     let mut frame = Frame {
-        macs: [[d0, d1, d2, d3, d4, d5], [s0, s1, s2, s3, s4, s5]],
-        ethertype: u16::from_be_bytes([high, low]),
+        ethertype: u16::from_be_bytes([header[12], header[13]]),
         payload: HEADER,
     };
     if is_tag(frame.ethertype) {
@@ -59,12 +60,11 @@ fn is_tag(ethertype: u16) -> bool {
 
 #[inline(always)]
 fn untag<P: Packet>(packet: &P, frame: Frame) -> Parsed<Frame> {
-    let Some([_, _, high, low]) = packet.read::<4>(frame.payload) else {
+    let Some(Aligned([_, _, high, low])) = packet.read::<4>(frame.payload) else {
         return Err(DropReason::Malformed);
     };
     Ok(Frame {
         ethertype: u16::from_be_bytes([high, low]),
         payload: frame.payload + TAG,
-        ..frame
     })
 }

@@ -3,7 +3,7 @@
 use flowd_abi::{DropReason, protocol};
 
 use super::{Datagram, Fragment, Parsed, Transport, TransportKind, Version, ipv4, ipv6};
-use crate::packet::Packet;
+use crate::packet::{Aligned, Packet};
 
 const HEADER: u32 = 8;
 
@@ -40,7 +40,7 @@ pub fn asks(icmp_type: u8) -> bool {
 /// Reads an ICMP or ICMPv6 header.
 #[inline(always)]
 pub fn parse<P: Packet>(packet: &P, datagram: &Datagram, transport: &mut Transport) -> Parsed<()> {
-    let Some([icmp_type, icmp_code, _, _, id_high, id_low, _, _]) =
+    let Some(Aligned([icmp_type, icmp_code, _, _, id_high, id_low, _, _])) =
         packet.read::<8>(datagram.payload)
     else {
         return Err(DropReason::Malformed);
@@ -58,10 +58,10 @@ pub fn parse<P: Packet>(packet: &P, datagram: &Datagram, transport: &mut Transpo
 /// Whether this is what a link needs to work at all (RFC 4890, section 4.4.1): neighbour discovery
 /// (RFC 4861: router and neighbour solicitation and advertisement), which only counts when it
 /// cannot have crossed a router (hop limit 255), and multicast listener messages (RFC 3810), which
-/// cannot leave the link (hop limit 1, link-local or no source).
+/// cannot leave the link (hop limit 1, link-local or no source). Neither is ever fragmented (RFC 6980).
 #[inline(always)]
 pub fn is_neighbour_discovery(datagram: &Datagram, transport: &Transport) -> bool {
-    if datagram.protocol != protocol::ICMPV6 {
+    if datagram.protocol != protocol::ICMPV6 || datagram.fragment != Fragment::Whole {
         return false;
     }
     match transport.icmp_type {
@@ -92,7 +92,7 @@ pub fn quoted<P: Packet>(
     if read.is_err() || matches!(inner.fragment, Fragment::Later { .. }) {
         return false;
     }
-    let Some([a, b, c, d, id_high, id_low, _, _]) = packet.read::<8>(inner.payload) else {
+    let Some(Aligned([a, b, c, d, id_high, id_low, _, _])) = packet.read::<8>(inner.payload) else {
         return false;
     };
     *transport = Transport::default();
@@ -122,7 +122,7 @@ impl<P: Packet> Packet for Quote<'_, P> {
     }
 
     #[inline(always)]
-    fn read<const N: usize>(&self, offset: u32) -> Option<[u8; N]> {
+    fn read<const N: usize>(&self, offset: u32) -> Option<Aligned<N>> {
         self.0.read(offset)
     }
 }

@@ -11,19 +11,28 @@ pub fn parse<P: Packet>(packet: &P, offset: u32, datagram: &mut Datagram) -> Par
     let Some(header) = packet.read::<20>(offset) else {
         return Err(DropReason::Malformed);
     };
+    let header = &header.0;
     let header_length = u32::from(header[0] & 0x0f) * 4;
     if header[0] >> 4 != 4 || header_length < 20 {
         return Err(DropReason::Malformed);
     }
-    datagram.end = end(packet, offset, header_length, &header)?;
+    datagram.end = end(packet, offset, header_length, header)?;
     datagram.version = Version::V4;
-    datagram.source = Address::v4([header[12], header[13], header[14], header[15]]);
-    datagram.destination = Address::v4([header[16], header[17], header[18], header[19]]);
+    map(&mut datagram.source, &header[12..16]);
+    map(&mut datagram.destination, &header[16..20]);
     datagram.protocol = header[9];
     datagram.hop_limit = header[8];
     datagram.payload = offset + header_length;
-    datagram.fragment = fragment(&header);
+    datagram.fragment = fragment(header);
     Ok(())
+}
+
+/// Writes the v4-mapped form of an address, in words: see [`crate::packet::Aligned`].
+#[inline(always)]
+fn map(address: &mut Address, bytes: &[u8]) {
+    address.0[..8].copy_from_slice(&0u64.to_ne_bytes());
+    address.0[8..12].copy_from_slice(&[0, 0, 0xff, 0xff]);
+    address.0[12..].copy_from_slice(bytes);
 }
 
 /// A total length of 0 is a segmentation-offload packet of over 64 KiB (kernel, "BIG TCP").

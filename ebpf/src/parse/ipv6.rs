@@ -3,7 +3,7 @@
 use flowd_abi::DropReason;
 
 use super::{Datagram, Fragment, Parsed, Version};
-use crate::packet::Packet;
+use crate::packet::{Aligned, Packet};
 
 /// Extension headers followed at most; real traffic carries one or two.
 const MAX_EXTENSIONS: u32 = 4;
@@ -40,6 +40,7 @@ fn fixed<P: Packet>(packet: &P, offset: u32, datagram: &mut Datagram) -> Parsed<
     let Some(header) = packet.read::<40>(offset) else {
         return Err(DropReason::Malformed);
     };
+    let header = &header.0;
     if header[0] >> 4 != 6 {
         return Err(DropReason::Malformed);
     }
@@ -55,8 +56,11 @@ fn fixed<P: Packet>(packet: &P, offset: u32, datagram: &mut Datagram) -> Parsed<
         return Err(DropReason::Malformed);
     }
     datagram.version = Version::V6;
-    datagram.source.0.copy_from_slice(&header[8..24]);
-    datagram.destination.0.copy_from_slice(&header[24..40]);
+    // In words: see `crate::packet::Aligned`.
+    datagram.source.0[..8].copy_from_slice(&header[8..16]);
+    datagram.source.0[8..].copy_from_slice(&header[16..24]);
+    datagram.destination.0[..8].copy_from_slice(&header[24..32]);
+    datagram.destination.0[8..].copy_from_slice(&header[32..]);
     datagram.protocol = header[6];
     datagram.hop_limit = header[7];
     datagram.payload = offset + 40;
@@ -75,7 +79,7 @@ fn is_extension(protocol: u8) -> bool {
 /// Steps over one extension header.
 #[inline(always)]
 fn extension<P: Packet>(packet: &P, datagram: &mut Datagram) -> Parsed<()> {
-    let Some(header) = packet.read::<8>(datagram.payload) else {
+    let Some(Aligned(header)) = packet.read::<8>(datagram.payload) else {
         return Err(DropReason::Malformed);
     };
     let length = match datagram.protocol {

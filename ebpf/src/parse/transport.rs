@@ -3,7 +3,7 @@
 use flowd_abi::{DropReason, protocol};
 
 use super::{Datagram, Fragment, Parsed, Transport, TransportKind, Version, icmp};
-use crate::packet::Packet;
+use crate::packet::{Aligned, Packet};
 
 const TCP_HEADER: u32 = 20;
 const UDP_HEADER: u32 = 8;
@@ -61,6 +61,7 @@ fn tcp<P: Packet>(packet: &P, datagram: &Datagram, transport: &mut Transport) ->
     let Some(header) = packet.read::<14>(datagram.payload) else {
         return Err(DropReason::Malformed);
     };
+    let header = &header.0;
     let header_length = u32::from(header[12] >> 4) * 4;
     if header_length < TCP_HEADER || datagram.payload + header_length > datagram.end {
         return Err(DropReason::Malformed);
@@ -78,7 +79,7 @@ fn ports<P: Packet>(
     header_length: u32,
     transport: &mut Transport,
 ) -> Parsed<()> {
-    let Some([s0, s1, d0, d1]) = packet.read::<4>(datagram.payload) else {
+    let Some(Aligned([s0, s1, d0, d1])) = packet.read::<4>(datagram.payload) else {
         return Err(DropReason::Malformed);
     };
     if datagram.payload + header_length > datagram.end {

@@ -6,7 +6,7 @@ use flowd_abi::{
     Address, Connection, ConnectionKey, Counter, CounterIndex, Denied, Endpoint, Event,
     FragmentHead, FragmentKey, Peer, PeerKey, PolicyEntry, PolicyKey,
 };
-use flowd_ebpf::{Packet, Ring, Tables, Timeouts};
+use flowd_ebpf::{Aligned, Packet, Ring, Tables, Timeouts};
 
 pub const SECOND: u64 = 1_000_000_000;
 
@@ -30,9 +30,10 @@ impl Packet for Bytes<'_> {
         self.0.len() as u32
     }
 
-    fn read<const N: usize>(&self, offset: u32) -> Option<[u8; N]> {
+    fn read<const N: usize>(&self, offset: u32) -> Option<Aligned<N>> {
         let start = offset as usize;
-        self.0.get(start..start.checked_add(N)?)?.try_into().ok()
+        let bytes = self.0.get(start..start.checked_add(N)?)?;
+        bytes.try_into().ok().map(Aligned)
     }
 }
 

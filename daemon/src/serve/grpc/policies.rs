@@ -87,7 +87,8 @@ impl Policies for PolicyService {
         let change = if dry_run {
             Applied::check(&yaml).map_err(status)?
         } else {
-            let now = realtime() / 1_000_000_000;
+            // Rounded up: a change waits at least as long as was asked for.
+            let now = realtime().div_ceil(1_000_000_000);
             let applied = &self.door.applied;
             applied
                 .apply(&yaml, &self.elsewhere(), now, confirm_seconds)

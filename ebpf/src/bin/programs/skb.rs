@@ -3,7 +3,7 @@
 use core::mem::MaybeUninit;
 
 use aya_ebpf::{EbpfContext, helpers::bpf_skb_load_bytes, programs::TcContext};
-use flowd_ebpf::Packet;
+use flowd_ebpf::{Aligned, Packet};
 
 /// A packet at a TC hook.
 pub(crate) struct Skb<'a> {
@@ -32,8 +32,8 @@ impl Packet for Skb<'_> {
     }
 
     #[inline(always)]
-    fn read<const N: usize>(&self, offset: u32) -> Option<[u8; N]> {
-        let mut bytes = MaybeUninit::<[u8; N]>::uninit();
+    fn read<const N: usize>(&self, offset: u32) -> Option<Aligned<N>> {
+        let mut bytes = MaybeUninit::<Aligned<N>>::uninit();
         // SAFETY: the destination holds N bytes; the helper fills all of them or fails.
         unsafe {
             let result = bpf_skb_load_bytes(

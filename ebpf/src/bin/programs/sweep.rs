@@ -3,7 +3,7 @@
 
 use aya_ebpf::{bindings::TC_ACT_UNSPEC, helpers::bpf_ktime_get_ns, programs::TcContext};
 use flowd_abi::ConnectionKey;
-use flowd_ebpf::{Packet, deny, sweep};
+use flowd_ebpf::{Aligned, Packet, deny, sweep};
 
 use crate::{skb::Skb, tables::KernelTables};
 
@@ -12,7 +12,7 @@ use crate::{skb::Skb, tables::KernelTables};
 pub(crate) fn visit(context: &TcContext) -> i32 {
     use flowd_abi::sweep::{COUNT_AT, INTERVAL_AT, KEYS_AT, MAX_KEYS, TABLE_AT, TABLE_DENIED};
     let skb = Skb::new(context);
-    let (Some([table]), Some([count]), Some(interval)) = (
+    let (Some(Aligned([table])), Some(Aligned([count])), Some(Aligned(interval))) = (
         skb.read::<1>(TABLE_AT),
         skb.read::<1>(COUNT_AT),
         skb.read::<8>(INTERVAL_AT),
@@ -27,7 +27,7 @@ pub(crate) fn visit(context: &TcContext) -> i32 {
             break;
         }
         let at = KEYS_AT + index * size_of::<ConnectionKey>() as u32;
-        let Some(bytes) = skb.read::<44>(at) else {
+        let Some(Aligned(bytes)) = skb.read::<44>(at) else {
             break;
         };
         let key = ConnectionKey::from_bytes(bytes);

@@ -257,6 +257,7 @@ fn discovery(cases: &mut Cases) {
             .hop_limit(255);
         case.receives(&packet, NEIGHBOUR, None);
     }
+    listeners(cases);
     let out = || ip(family.workload(), family.stranger()).icmp(135, 0, 0);
     let denied = Tells::new(EventKind::Drop, DEFAULT_DENIED, (135 << 8, 0));
     let case = cases.add(
@@ -273,4 +274,31 @@ fn discovery(cases: &mut Cases) {
     );
     let later = out().raw(protocol::ICMPV6, vec![0; 16]).hop_limit(255);
     case.sends(&later.part(7, 1, false), DEFAULT_DENIED, None);
+}
+
+/// Multicast listener messages (RFC 3810) are the link's own too.
+fn listeners(cases: &mut Cases) {
+    let family = Family::V6;
+    let all_routers = "ff02::16".parse().expect("an address");
+    let own = "fe80::2".parse().expect("an address");
+    let nobody = "::".parse().expect("an address");
+    let case = cases.add(family, "multicast listener messages are never cut");
+    for message in [130, 131, 132, 143] {
+        for source in [own, nobody] {
+            let packet = ip(source, all_routers).icmp(message, 0, 0).hop_limit(1);
+            case.sends(&packet, NEIGHBOUR, None);
+        }
+    }
+    let denied = Tells::new(EventKind::Drop, DEFAULT_DENIED, (143 << 8, 0));
+    let case = cases.add(
+        family,
+        "listener messages that could leave the link are judged",
+    );
+    let far = ip(own, all_routers).icmp(143, 0, 0).hop_limit(64);
+    case.sends(&far, DEFAULT_DENIED, Some(denied.spoofed()));
+    let case = cases.add(family, "listener messages from a global address are judged");
+    let global = ip(family.workload(), family.stranger())
+        .icmp(143, 0, 0)
+        .hop_limit(1);
+    case.sends(&global, DEFAULT_DENIED, Some(denied));
 }

@@ -1,65 +1,62 @@
-//! What a verdict costs in userspace: from raw ring record to stored flow with metrics on, and from
-//! stored flow to one follower over the unix socket.
-//!
-//! `cargo bench -p flowd --bench userspace`; prints one JSON object. `--quick` runs a tenth.
+//! What an event costs in userspace: from the raw bytes of a ring record to a stored flow, named and
+//! counted in the metrics.
 
-use std::alloc::System;
-use std::error::Error;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::{alloc::System, sync::Arc, time::Instant};
 
-use flowd::enrich::{Directory, DirectoryHandle, Workload};
-use flowd::flow::pipeline::Ring;
-use flowd::flow::{Clock, Log, Pipeline, log};
-use flowd::metrics::FlowMetrics;
-use flowd::observe::uuid::Boot;
-use flowd::serve::status::StatusHandle;
-use flowd::serve::stop::stop;
-use flowd::serve::{Sources, grpc, listen};
+use flowd::{
+    enrich::{Directory, Workload},
+    flow::{Clock, Log, Pipeline, log, pipeline::Ring},
+    metrics::FlowMetrics,
+};
 use flowd_abi::{Address, DropReason, Event, EventKind, ForwardReason, Verdict};
-use flowd_proto::observer::GetFlowsRequest;
-use flowd_proto::observer::observer_client::ObserverClient;
-use hyper_util::rt::TokioIo;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
-use tokio::net::UnixStream;
-use tonic::transport::{Endpoint, Uri};
+
+use crate::summary::{Summary, Target, median};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 /// Distinct raw records that are told over and over.
-const DISTINCT: usize = 4_096;
+pub(crate) const DISTINCT: usize = 4_096;
 /// Records per ring read.
-const READ: usize = 512;
+pub(crate) const READ: usize = 512;
 /// Workloads in the directory.
 const WORKLOADS: u32 = 200;
+const SAMPLES: usize = 9;
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let rounds = if std::env::args().any(|argument| argument == "--quick") {
-        1
-    } else {
-        10
-    };
+/// Measures the way of an event.
+pub(crate) fn measure(summary: &mut Summary, quick: bool) {
+    let rounds = if quick { 1 } else { 10 };
     let directory = Arc::new(directory());
     let raw = records();
     let (mut rates, mut allocations) = (Vec::new(), 0.0_f64);
-    for _ in 0..5 {
+    for _ in 0..SAMPLES {
         let (rate, per_event) = ingest(&directory, &raw, rounds);
         rates.push(rate);
         allocations = allocations.max(per_event);
     }
-    rates.sort_by(f64::total_cmp);
-    let followed = follow(&directory, &raw)?;
-    println!(
-        "{{\"userspace\":{{\"events_per_second_per_core\":{:.0},\"allocations_per_event\":{:.6}}},\
-         \"grpc\":{{\"flows_per_second_one_follower\":{followed:.0}}}}}",
-        rates[rates.len() / 2],
-        allocations,
+    let events = rounds * 100 * DISTINCT;
+    summary.put(
+        "userspace",
+        "events_per_second_per_core",
+        median(&rates),
+        Target::AtLeast(3_000_000.0),
+        &format!(
+            "one thread, ring bytes -> decode, names, metrics, log; median of {SAMPLES} x {events} \
+             events, {DISTINCT} distinct, {WORKLOADS} workloads, log full"
+        ),
     );
-    Ok(())
+    summary.put(
+        "userspace",
+        "allocations_per_event",
+        allocations,
+        Target::AtMost(0.001),
+        "counted by the allocator in the same runs; the largest of them; what is left is per segment",
+    );
 }
 
-/// Events per second of one thread, and heap allocations per event, once the log is full.
+/// Events per second of one thread, and heap allocations per event, once the log is full and writes
+/// over its oldest segments.
 fn ingest(directory: &Arc<Directory>, raw: &[[u8; 144]], rounds: usize) -> (f64, f64) {
     let (mut pipeline, _log) = world();
     let mut tell = |times: usize| {
@@ -84,74 +81,12 @@ fn ingest(directory: &Arc<Directory>, raw: &[[u8; 144]], rounds: usize) -> (f64,
     )
 }
 
-/// Flows per second that one client gets and decodes, of a full log.
-fn follow(directory: &Arc<Directory>, raw: &[[u8; 144]]) -> Result<f64, Box<dyn Error>> {
-    let (mut pipeline, log) = world();
-    for _ in 0..log::DEFAULT_CAPACITY / DISTINCT {
-        for read in raw.chunks(READ) {
-            let records = read.iter().map(<[u8; 144]>::as_slice);
-            pipeline.ingest(Ring::Events, records, Clock { offset: 1 }, directory);
-        }
-    }
-    let (_stopper, stop) = stop();
-    let sources = Sources {
-        log,
-        directory: DirectoryHandle::new(Directory::clone(directory)),
-        status: StatusHandle::default(),
-        flows: Arc::new(FlowMetrics::default()),
-        boot: Boot::random(),
-        stop,
-    };
-    let socket = std::env::temp_dir().join(format!("flowd-bench-{}.sock", std::process::id()));
-    let server = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()?;
-    let (listener, _file) = server.block_on(async { listen::unix(&socket) })?;
-    server.spawn(async move {
-        let routes = grpc::routes(&sources, &grpc::Options::default()).await?;
-        grpc::serve_unix(listener, routes, &sources).await
-    });
-    let client = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let rate = client.block_on(async {
-        let channel = Endpoint::from_static("http://flowd")
-            .initial_stream_window_size(1 << 20)
-            .initial_connection_window_size(1 << 20)
-            .connect_with_connector(tower::service_fn(move |_: Uri| {
-                let socket = socket.clone();
-                async move { UnixStream::connect(socket).await.map(TokioIo::new) }
-            }))
-            .await?;
-        let mut observer = ObserverClient::new(channel);
-        let mut rates = Vec::new();
-        for _ in 0..5 {
-            let request = GetFlowsRequest {
-                follow: true,
-                number: u64::MAX,
-                ..GetFlowsRequest::default()
-            };
-            let mut stream = observer.get_flows(request).await?.into_inner();
-            let (start, mut flows) = (Instant::now(), 0);
-            while flows < log::DEFAULT_CAPACITY && stream.message().await?.is_some() {
-                flows += 1;
-            }
-            rates.push(float(flows) / start.elapsed().as_secs_f64());
-        }
-        rates.sort_by(f64::total_cmp);
-        Ok::<f64, Box<dyn Error>>(rates[rates.len() / 2])
-    });
-    server.shutdown_timeout(Duration::from_secs(1));
-    rate
-}
-
-fn world() -> (Pipeline, Log) {
+pub(crate) fn world() -> (Pipeline, Log) {
     let (writer, log) = log::new(log::DEFAULT_CAPACITY);
     (Pipeline::new(writer, Arc::new(FlowMetrics::default())), log)
 }
 
-fn directory() -> Directory {
+pub(crate) fn directory() -> Directory {
     let mut directory = Directory {
         node_name: "bench".into(),
         ..Directory::default()
@@ -177,7 +112,7 @@ fn directory() -> Directory {
 }
 
 /// Openings, answers, closes and drops between all workloads and the world.
-fn records() -> Vec<[u8; 144]> {
+pub(crate) fn records() -> Vec<[u8; 144]> {
     let kinds = [
         (EventKind::Open, Verdict::Forward(ForwardReason::Allowed), 0),
         (EventKind::Reply, Verdict::Forward(ForwardReason::Reply), 1),
@@ -278,6 +213,6 @@ fn raw(event: &Event) -> [u8; 144] {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts far below 2^53")]
-fn float(count: usize) -> f64 {
+pub(crate) fn float(count: usize) -> f64 {
     count as f64
 }
