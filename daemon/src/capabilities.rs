@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use caps::{CapSet, Capability, CapsHashSet};
 
 /// What is needed, and what for.
-pub const NEEDED: [(Capability, &str); 5] = [
+pub const NEEDED: [(Capability, &str); 6] = [
     (Capability::CAP_BPF, "load programs and use tables"),
     (Capability::CAP_NET_ADMIN, "attach programs to devices"),
     (
@@ -18,6 +18,10 @@ pub const NEEDED: [(Capability, &str); 5] = [
     (
         Capability::CAP_SYS_ADMIN,
         "enter workloads' network namespaces, mount a bpffs",
+    ),
+    (
+        Capability::CAP_SYS_PTRACE,
+        "open network namespaces by a process's number (/proc/PID/ns/net)",
     ),
 ];
 

@@ -74,6 +74,7 @@ pub struct Control {
     pub(super) set: PolicySet,
     host: Vec<Link>,
     pub(super) failures: Vec<Failure>,
+    pub(super) kept: Vec<String>,
     pub(super) attach_failures: BTreeMap<u32, String>,
     pub(super) problem: Option<String>,
     pub(super) unsaved: bool,
@@ -93,6 +94,7 @@ impl Control {
             set: PolicySet::default(),
             host: Vec::new(),
             failures: Vec::new(),
+            kept: Vec::new(),
             attach_failures: BTreeMap::new(),
             problem: None,
             unsaved: false,
@@ -191,10 +193,12 @@ impl Control {
         let files = [&self.parts.policies, &self.parts.applied_files];
         let contents = files.into_iter().flat_map(Source::objects);
         let (specs, mut overladen) = namespaces::label(specs, contents);
-        let (found, failures) = discover::find(&specs, &self.host);
-        self.failures = failures;
+        let plan = self.parts.resolver.plan();
+        let found = discover::find(&specs, &self.host, |spec| plan.guarded(spec));
+        self.failures = found.failures;
         self.failures.append(&mut overladen);
-        let plan = match self.resolve(found) {
+        self.kept = found.kept;
+        let plan = match self.resolve(found.guarded) {
             Ok(Some(plan)) => plan,
             // What could not be written, or not be attached, is tried again at every look.
             Ok(None) if self.unapplied => self.parts.resolver.plan().clone(),

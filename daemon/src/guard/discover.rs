@@ -37,54 +37,89 @@ impl<'a> Devices<'a> {
             indices: host.iter().map(|link| (link.index, link)).collect(),
         }
     }
+
+    fn is_there(&self, guarded: &Guarded) -> bool {
+        let link = self.indices.get(&guarded.ifindex);
+        link.is_some_and(|link| link.name == guarded.device)
+    }
 }
 
-/// Finds every endpoint among the devices of the guarded namespace.
-pub fn find(specs: &[EndpointSpec], host: &[Link]) -> (Vec<Guarded>, Vec<Failure>) {
+/// What came of looking for every endpoint.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// Endpoints to guard.
+    pub guarded: Vec<Guarded>,
+    /// Endpoints that cannot be guarded.
+    pub failures: Vec<Failure>,
+    /// What is in the way of those that are guarded as they were before.
+    pub kept: Vec<String>,
+}
+
+/// Finds every endpoint among the devices of the guarded namespace. `before` says how an endpoint
+/// was guarded until now: while its device is there it stays so, whatever is in the way of finding
+/// it. A workload that drops its address or takes another one's sets nobody free.
+pub fn find(
+    specs: &[EndpointSpec],
+    host: &[Link],
+    before: impl Fn(&EndpointSpec) -> Option<Guarded>,
+) -> Found {
     let host = Devices::of(host);
-    let (mut found, mut failures) = (Vec::new(), Vec::new());
+    let mut found = Found::default();
     let mut devices: BTreeMap<u32, String> = BTreeMap::new();
     let mut names: BTreeMap<String, String> = BTreeMap::new();
     let mut owners: BTreeMap<IpAddr, String> = BTreeMap::new();
     for spec in specs {
         let place = format!("{}:{}", spec.file, spec.line);
         if let Some(other) = names.get(&spec.key()) {
-            failures.push(failure(
-                spec,
-                format!("{} is defined at {other} already", spec.key()),
-            ));
+            let why = format!("{} is defined at {other} already", spec.key());
+            found.failures.push(failure(spec, why));
             continue;
         }
         names.insert(spec.key(), place);
-        let checked = locate(spec, &host).and_then(|guarded| {
-            if let Some(other) = devices.get(&guarded.ifindex) {
-                return Err(format!(
-                    "device {} belongs to {other} already",
-                    guarded.device
-                ));
+        let checked =
+            locate(spec, &host).and_then(|guarded| unless_taken(guarded, &devices, &owners));
+        let guarded = match checked {
+            Ok(guarded) => guarded,
+            Err(why) => {
+                let kept = before(spec).filter(|last| {
+                    host.is_there(last)
+                        && last.spec.attach == spec.attach
+                        && !devices.contains_key(&last.ifindex)
+                });
+                let Some(last) = kept else {
+                    found.failures.push(failure(spec, why));
+                    continue;
+                };
+                let kept = format!("endpoint {} is guarded as it was before: {why}", spec.key());
+                found.kept.push(kept);
+                last
             }
-            let taken = guarded.addresses.iter().find_map(|address| {
-                owners
-                    .get(address)
-                    .map(|other| format!("address {address} belongs to {other} already"))
-            });
-            taken.map_or(Ok(guarded), Err)
-        });
-        match checked {
-            Ok(guarded) => {
-                devices.insert(guarded.ifindex, spec.key());
-                owners.extend(
-                    guarded
-                        .addresses
-                        .iter()
-                        .map(|address| (*address, spec.key())),
-                );
-                found.push(guarded);
-            }
-            Err(why) => failures.push(failure(spec, why)),
+        };
+        devices.insert(guarded.ifindex, spec.key());
+        for address in &guarded.addresses {
+            owners.insert(*address, spec.key());
         }
+        found.guarded.push(guarded);
     }
-    (found, failures)
+    found
+}
+
+fn unless_taken(
+    guarded: Guarded,
+    devices: &BTreeMap<u32, String>,
+    owners: &BTreeMap<IpAddr, String>,
+) -> Result<Guarded, String> {
+    if let Some(other) = devices.get(&guarded.ifindex) {
+        return Err(format!(
+            "device {} belongs to {other} already",
+            guarded.device
+        ));
+    }
+    let taken = guarded.addresses.iter().find_map(|address| {
+        let other = owners.get(address)?;
+        Some(format!("address {address} belongs to {other} already"))
+    });
+    taken.map_or(Ok(guarded), Err)
 }
 
 /// Addresses of the host itself.
@@ -199,10 +234,11 @@ mod tests {
             ("d", "v2", "10.0.0.1"),
             ("a", "v2", "10.0.0.4"),
         ]);
-        let (found, failures) = find(&specs, &host);
-        assert_eq!(found.len(), 1);
-        assert_eq!(found[0].ifindex, 3);
-        let why: Vec<&str> = failures
+        let found = find(&specs, &host, |_| None);
+        assert_eq!(found.guarded.len(), 1);
+        assert_eq!(found.guarded[0].ifindex, 3);
+        let why: Vec<&str> = found
+            .failures
             .iter()
             .map(|failure| failure.why.as_str())
             .collect();
@@ -213,5 +249,26 @@ mod tests {
             "{why:?}"
         );
         assert!(why[3].contains("is defined at e.yaml:"), "{why:?}");
+    }
+
+    #[test]
+    fn a_workload_whose_device_is_there_stays_guarded() {
+        let host = [link(3, "v1"), link(4, "v2")];
+        let good = specs(&[("a", "v1", "10.0.0.1"), ("b", "v2", "10.0.0.2")]);
+        let last = find(&good, &host, |_| None).guarded;
+        let before = |spec: &EndpointSpec| {
+            last.iter()
+                .find(|last| last.spec.key() == spec.key())
+                .cloned()
+        };
+        let taken = specs(&[("a", "v1", "10.0.0.2"), ("b", "v2", "10.0.0.2")]);
+        let found = find(&taken, &host, before);
+        assert_eq!(found.failures, []);
+        assert_eq!(found.guarded[1], last[1]);
+        assert!(found.kept[0].contains("default/b is guarded as it was"));
+
+        let moved = specs(&[("b", "v9", "10.0.0.2")]);
+        assert_eq!(find(&moved, &host, before).failures.len(), 1);
+        assert_eq!(find(&good, &host[..1], before).failures.len(), 1);
     }
 }

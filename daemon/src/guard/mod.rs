@@ -16,7 +16,7 @@ mod restore;
 pub use applier::{Applier, ApplyError};
 pub use board::Board;
 pub use control::{Control, Parts};
-pub use discover::{Failure, find};
+pub use discover::{Failure, Found, find};
 pub use ledger::Ledger;
 pub use nudge::Nudge;
 pub use readback::Drift;

@@ -13,7 +13,7 @@ impl Control {
     pub(super) fn publish(&self) {
         let plan = self.parts.resolver.plan();
         let enforced = self.parts.applier.enforced();
-        let mut problems: Vec<String> = self.problem.iter().cloned().collect();
+        let mut problems: Vec<String> = self.problem.iter().chain(&self.kept).cloned().collect();
         if self.unsaved {
             problems.push(format!(
                 "{} cannot be written: after a restart old flows would lose their rules' names",

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 use flowd_abi::{Direction, Endpoint, Peer, PeerKey, endpoint::EndpointFlags};
 use flowd_policy::{CompiledDirection, Labels};
 
+use super::Guarded;
 use crate::{endpoints::EndpointSpec, kernel::namespace::Namespace};
 
 /// Everything of one generation.
@@ -68,6 +69,22 @@ impl PlannedEndpoint {
 }
 
 impl Plan {
+    /// How an endpoint is guarded by this plan.
+    pub fn guarded(&self, spec: &EndpointSpec) -> Option<Guarded> {
+        let same = |planned: &PlannedEndpoint| {
+            planned.spec.name == spec.name && planned.spec.namespace == spec.namespace
+        };
+        let mut endpoints = self.endpoints.iter();
+        let (ifindex, planned) = endpoints.find(|(_, planned)| same(planned))?;
+        Some(Guarded {
+            spec: planned.spec.clone(),
+            device: planned.device.clone(),
+            ifindex: *ifindex,
+            addresses: planned.addresses.clone(),
+            namespace: planned.namespace.clone(),
+        })
+    }
+
     /// The key of a peer entry.
     pub const fn peer_key(key: &(u32, [u8; 16])) -> PeerKey {
         PeerKey {
