@@ -11,14 +11,14 @@ use std::env;
 
 use common::{
     hook::{Engine, Hook, moved},
-    memory::Memory,
+    memory::{Memory, SECOND},
     random::pick,
     world::{FRIEND, STRANGER, World},
 };
 use flowd::kernel::Sizes;
 use flowd_abi::{ConnectionKey, Direction, Event, endpoint::EndpointFlags};
 use flowd_ebpf::{deny, sweep};
-use packets::{Programs, SIZES, TIMEOUTS};
+use packets::{PATIENCE, Programs, SIZES, TIMEOUTS};
 
 const STEPS: u64 = 4000;
 /// Sweeps until all is told, at most: far more flows than there are, even one event at a time.
@@ -78,7 +78,7 @@ impl Pair {
         }
         let mut engine = Engine::new(&world);
         engine.memory.ring_room = ring_room;
-        let mut programs = Programs::load(sizes, &TIMEOUTS);
+        let mut programs = Programs::load(sizes, &TIMEOUTS, PATIENCE);
         programs.set(&world);
         Self {
             engine,
@@ -219,13 +219,14 @@ impl Pair {
 }
 
 fn sweep_memory(memory: &mut Memory, now: u64) {
+    let interval = u64::from(PATIENCE) * SECOND;
     let connections: Vec<ConnectionKey> = memory.connections.keys().copied().collect();
     for key in connections {
-        sweep::sweep(memory, &key, now, 0);
+        sweep::sweep(memory, &key, now, interval);
     }
     let denied: Vec<ConnectionKey> = memory.denied.keys().copied().collect();
     for key in denied {
-        deny::sweep(memory, &key, now, 0);
+        deny::sweep(memory, &key, now, interval);
     }
 }
 

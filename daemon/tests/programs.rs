@@ -5,7 +5,11 @@
 mod common;
 mod packets;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    thread::sleep,
+    time::Duration,
+};
 
 use common::{
     cases,
@@ -15,14 +19,14 @@ use common::{
 };
 use flowd::kernel::object::PROGRAMS;
 use flowd_abi::{Direction, EventKind, event::EventFlags};
-use packets::{Programs, SHOT, SIZES, TIMEOUTS, UNSPEC};
+use packets::{PATIENCE, Programs, SHOT, SIZES, TIMEOUTS, UNSPEC};
 
 /// The verifier refuses a million; a tenth of that leaves room for what is to come.
 const MAX_INSTRUCTIONS: u32 = 100_000;
 
 #[test]
 fn every_case() {
-    let mut programs = Programs::load(&SIZES, &TIMEOUTS);
+    let mut programs = Programs::load(&SIZES, &TIMEOUTS, PATIENCE);
     let failed: Vec<String> = cases::all()
         .into_iter()
         .filter(|case| catch_unwind(AssertUnwindSafe(|| cases::play(case, &mut programs))).is_err())
@@ -36,7 +40,7 @@ fn every_case() {
 
 #[test]
 fn the_sweep_program_tells_what_is_left() {
-    let mut programs = Programs::load(&SIZES, &TIMEOUTS);
+    let mut programs = Programs::load(&SIZES, &TIMEOUTS, 0);
     let mut world = World::new(1);
     programs.set(&world);
     let query = ip(Family::V4.workload(), Family::V4.friend()).udp(5353, 53);
@@ -44,6 +48,8 @@ fn the_sweep_program_tells_what_is_left() {
     for _ in 0..3 {
         programs.meet(Direction::Egress, &query.frame(true));
         programs.meet(Direction::Egress, &denied.frame(true));
+        // The programs' clock moves with the kernel's ticks.
+        sleep(Duration::from_millis(30));
     }
     world.change(|_| ());
     programs.set(&world);
@@ -74,7 +80,7 @@ fn the_sweep_program_tells_what_is_left() {
 
 #[test]
 fn outcomes_are_the_actions_the_kernel_knows() {
-    let mut programs = Programs::load(&SIZES, &TIMEOUTS);
+    let mut programs = Programs::load(&SIZES, &TIMEOUTS, PATIENCE);
     let mut world = World::new(1);
     programs.set(&world);
     let allowed = ip(Family::V4.workload(), Family::V4.friend()).tcp(40_000, 80, SYN);

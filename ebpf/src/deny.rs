@@ -42,7 +42,7 @@ fn again<T: Tables>(
     let limit = tables.timeouts().denied;
     let denied = tables.denied(&facts.key)?;
     if denied.generation != scene.endpoint.generation
-        || scene.now.saturating_sub(denied.last) > limit
+        || scene.now.saturating_sub(denied.last) >= limit
         || !same(denied)
     {
         return None;
@@ -216,7 +216,7 @@ pub fn sweep<T: Tables>(tables: &mut T, key: &flowd_abi::ConnectionKey, now: u64
     let Some(entry) = tables.denied(key) else {
         return;
     };
-    let over = now.saturating_sub(entry.last) > limit;
+    let over = now.saturating_sub(entry.last) >= limit;
     let denied = *entry;
     let untold = denied.packets > denied.told_packets;
     let due = over || denied.deferred > 0 || now.saturating_sub(denied.told) >= interval;

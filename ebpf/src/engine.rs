@@ -32,7 +32,7 @@ pub struct Meeting {
     pub direction: Direction,
     /// The device.
     pub ifindex: u32,
-    /// Nanoseconds of `CLOCK_MONOTONIC`.
+    /// Nanoseconds of `CLOCK_MONOTONIC`, or some milliseconds less.
     pub now: u64,
 }
 

@@ -11,6 +11,16 @@ pub trait Packet {
 
     /// `N` bytes at `offset`, `None` if the packet ends before.
     fn read<const N: usize>(&self, offset: u32) -> Option<Aligned<N>>;
+
+    /// The first 54 bytes, Ethernet and IPv6, or Ethernet, IPv4 and TCP; behind two bytes of
+    /// nothing, so that what follows Ethernet lies on words. `None` if the packet is shorter.
+    #[inline(always)]
+    fn head(&self) -> Option<Aligned<56>> {
+        let bytes = self.read::<54>(0)?;
+        let mut head = Aligned([0; 56]);
+        head.0[2..].copy_from_slice(&bytes.0);
+        Some(head)
+    }
 }
 
 /// Bytes that can be copied in words: the kernel's compiler copies what may lie anywhere byte by
@@ -23,7 +33,7 @@ pub struct Aligned<const N: usize>(pub [u8; N]);
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct Scene {
-    /// Nanoseconds of `CLOCK_MONOTONIC`.
+    /// Nanoseconds of `CLOCK_MONOTONIC`, or some milliseconds less.
     pub now: u64,
     /// The side of the workload the packet is on.
     pub direction: Direction,

@@ -89,6 +89,7 @@ pub trait Tables {
     /// Counts in a slot packets that were deferred and have been told now.
     fn recovered(&mut self, slot: u32, packets: u64);
 
-    /// Writes an event where `fill` completes a zeroed one; `false` if the ring has no room.
+    /// Writes an event where `fill` completes a zeroed one; `false` if the ring has no room. The
+    /// clock the engine is given may be late; a table that knows better corrects the event's time.
     fn tell(&mut self, ring: Ring, fill: impl FnOnce(&mut Event)) -> bool;
 }

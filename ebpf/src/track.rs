@@ -39,7 +39,7 @@ pub fn expired(
     now: u64,
 ) -> bool {
     let idle = now.saturating_sub(connection.last);
-    idle > timeout(timeouts, key.protocol, connection.state)
+    idle >= timeout(timeouts, key.protocol, connection.state)
 }
 
 /// Whether this packet opens a new connection under the key of an old one: a bare SYN against the

@@ -25,7 +25,7 @@ use crate::{
         hook::{Hook as _, moved},
         world::{Family, UNNAMED, WEB, World},
     },
-    packets::{Programs, SIZES, TIMEOUTS},
+    packets::{PATIENCE, Programs, SIZES, TIMEOUTS},
     summary::{Summary, Target, median},
 };
 
@@ -75,7 +75,7 @@ pub(crate) fn measure(
     for entries in [10, 1000, 10_000] {
         let world = world(entries);
         for timeouts in [TIMEOUTS, AT_ONCE] {
-            let mut programs = Programs::load(&SIZES, &timeouts);
+            let mut programs = Programs::load(&SIZES, &timeouts, PATIENCE);
             programs.set(&world);
             arms.push(programs);
         }

@@ -39,7 +39,7 @@ pub(crate) const SIZES: Sizes = Sizes {
 };
 
 /// Longer than any test: the programs use the real clock.
-const PATIENCE: u32 = 1_000_000;
+pub(crate) const PATIENCE: u32 = 1_000_000;
 
 /// Time-outs no test reaches.
 pub(crate) const TIMEOUTS: Timeouts = Timeouts {
@@ -80,14 +80,14 @@ pub(crate) struct Programs {
 }
 
 impl Programs {
-    /// Loads the programs; the tables are empty.
-    pub(crate) fn load(sizes: &Sizes, timeouts: &Timeouts) -> Self {
+    /// Loads the programs; the tables are empty. `interval` is the sweep's, in seconds.
+    pub(crate) fn load(sizes: &Sizes, timeouts: &Timeouts, interval: u32) -> Self {
         let mut kernel = kernel(sizes, timeouts);
         Self {
             tables: Tables::take(&mut kernel).expect("the object's tables"),
             rings: Rings::take(&mut kernel).expect("the object's rings"),
             counters: Counters::take(&mut kernel).expect("the object's counters"),
-            sweep: Sweep::take(&mut kernel, *timeouts, 0).expect("the object's flows"),
+            sweep: Sweep::take(&mut kernel, *timeouts, interval).expect("the object's flows"),
             kernel,
             peers: Vec::new(),
             policy: Vec::new(),

@@ -16,7 +16,7 @@ const VLAN: u16 = 0x8100;
 /// Tag protocol of a service VLAN (802.1ad).
 const SERVICE_VLAN: u16 = 0x88a8;
 /// Length of the header without tags.
-const HEADER: u32 = 14;
+pub const HEADER: u32 = 14;
 /// Length of one tag.
 const TAG: u32 = 4;
 
@@ -36,12 +36,9 @@ pub fn parse<P: Packet>(packet: &P, macs: &mut [[u8; 6]; 2]) -> Parsed<Frame> {
     let Some(header) = packet.read::<14>(0) else {
         return Err(DropReason::Malformed);
     };
-    let header = &header.0;
-    let macs = macs.as_flattened_mut();
-    macs[..8].copy_from_slice(&header[..8]);
-    macs[8..].copy_from_slice(&header[8..12]);
+    addresses(&header.0, macs);
     let mut frame = Frame {
-        ethertype: u16::from_be_bytes([header[12], header[13]]),
+        ethertype: ethertype(&header.0),
         payload: HEADER,
     };
     if is_tag(frame.ethertype) {
@@ -51,6 +48,24 @@ pub fn parse<P: Packet>(packet: &P, macs: &mut [[u8; 6]; 2]) -> Parsed<Frame> {
         }
     }
     Ok(frame)
+}
+
+/// Takes both hardware addresses out of a header, in half words: see [`Aligned`].
+#[inline(always)]
+pub fn addresses(header: &[u8; 14], macs: &mut [[u8; 6]; 2]) {
+    for (to, from) in macs
+        .as_flattened_mut()
+        .chunks_exact_mut(2)
+        .zip(header.chunks_exact(2))
+    {
+        to.copy_from_slice(from);
+    }
+}
+
+/// The ethertype or the tag protocol behind the addresses.
+#[inline(always)]
+pub fn ethertype(header: &[u8; 14]) -> u16 {
+    u16::from_be_bytes([header[12], header[13]])
 }
 
 #[inline(always)]

@@ -11,7 +11,17 @@ pub fn parse<P: Packet>(packet: &P, offset: u32, datagram: &mut Datagram) -> Par
     let Some(header) = packet.read::<20>(offset) else {
         return Err(DropReason::Malformed);
     };
-    let header = &header.0;
+    fields(packet, offset, &header.0, datagram)
+}
+
+/// Reads the header that was found at `offset`; what is behind its twenty bytes is not looked at.
+#[inline(always)]
+pub fn fields<P: Packet>(
+    packet: &P,
+    offset: u32,
+    header: &[u8],
+    datagram: &mut Datagram,
+) -> Parsed<()> {
     let header_length = u32::from(header[0] & 0x0f) * 4;
     if header[0] >> 4 != 4 || header_length < 20 {
         return Err(DropReason::Malformed);
@@ -37,7 +47,7 @@ fn map(address: &mut Address, bytes: &[u8]) {
 
 /// A total length of 0 is a segmentation-offload packet of over 64 KiB (kernel, "BIG TCP").
 #[inline(always)]
-fn end<P: Packet>(packet: &P, offset: u32, header_length: u32, header: &[u8; 20]) -> Parsed<u32> {
+fn end<P: Packet>(packet: &P, offset: u32, header_length: u32, header: &[u8]) -> Parsed<u32> {
     let total = u32::from(u16::from_be_bytes([header[2], header[3]]));
     let available = packet.length();
     let end = if total == 0 {
@@ -52,7 +62,7 @@ fn end<P: Packet>(packet: &P, offset: u32, header_length: u32, header: &[u8; 20]
 }
 
 #[inline(always)]
-fn fragment(header: &[u8; 20]) -> Fragment {
+fn fragment(header: &[u8]) -> Fragment {
     let field = u16::from_be_bytes([header[6], header[7]]);
     let more = field & 0x2000 != 0;
     let offset = u32::from(field & 0x1fff) * 8;

@@ -19,28 +19,46 @@ const MOBILITY: u8 = 135;
 /// Not inlined: its frame must not add to that of the program, which uses it twice.
 #[inline(never)]
 pub fn parse<P: Packet>(packet: &P, offset: u32, datagram: &mut Datagram) -> Parsed<()> {
-    fixed(packet, offset, datagram)?;
-    for _ in 0..MAX_EXTENSIONS {
-        if !is_extension(datagram.protocol) {
-            return Ok(());
-        }
-        extension(packet, datagram)?;
-        if let Fragment::Later { .. } = datagram.fragment {
-            return Ok(());
-        }
-    }
+    let Some(header) = packet.read::<40>(offset) else {
+        return Err(DropReason::Malformed);
+    };
+    fields(packet, offset, &header.0, datagram)
+}
+
+/// Reads the header that was found at `offset`, and the extension headers behind it.
+#[inline(always)]
+pub fn fields<P: Packet>(
+    packet: &P,
+    offset: u32,
+    header: &[u8; 40],
+    datagram: &mut Datagram,
+) -> Parsed<()> {
+    fixed(packet, offset, header, datagram)?;
     if is_extension(datagram.protocol) {
-        return Err(DropReason::ExtensionHeader);
+        extensions(packet, datagram)?;
     }
     Ok(())
 }
 
+/// Steps over the extension headers. Not inlined: few packets have any.
+#[inline(never)]
+fn extensions<P: Packet>(packet: &P, datagram: &mut Datagram) -> Parsed<()> {
+    for _ in 0..MAX_EXTENSIONS {
+        extension(packet, datagram)?;
+        if matches!(datagram.fragment, Fragment::Later { .. }) || !is_extension(datagram.protocol) {
+            return Ok(());
+        }
+    }
+    Err(DropReason::ExtensionHeader)
+}
+
 #[inline(always)]
-fn fixed<P: Packet>(packet: &P, offset: u32, datagram: &mut Datagram) -> Parsed<()> {
-    let Some(header) = packet.read::<40>(offset) else {
-        return Err(DropReason::Malformed);
-    };
-    let header = &header.0;
+fn fixed<P: Packet>(
+    packet: &P,
+    offset: u32,
+    header: &[u8; 40],
+    datagram: &mut Datagram,
+) -> Parsed<()> {
     if header[0] >> 4 != 6 {
         return Err(DropReason::Malformed);
     }

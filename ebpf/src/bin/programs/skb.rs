@@ -32,6 +32,22 @@ impl Packet for Skb<'_> {
     }
 
     #[inline(always)]
+    fn head(&self) -> Option<Aligned<56>> {
+        let mut head = MaybeUninit::<Aligned<56>>::uninit();
+        // SAFETY: the destination holds two bytes and 54 more; the helper fills these or fails.
+        unsafe {
+            let to = head.as_mut_ptr().cast::<u8>();
+            to.cast::<u16>().write(0);
+            let result = bpf_skb_load_bytes(self.context.as_ptr(), 0, to.add(2).cast(), 54);
+            if result == 0 {
+                Some(head.assume_init())
+            } else {
+                None
+            }
+        }
+    }
+
+    #[inline(always)]
     fn read<const N: usize>(&self, offset: u32) -> Option<Aligned<N>> {
         let mut bytes = MaybeUninit::<Aligned<N>>::uninit();
         // SAFETY: the destination holds N bytes; the helper fills all of them or fails.

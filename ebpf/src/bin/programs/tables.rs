@@ -2,7 +2,7 @@
 
 use core::arch::asm;
 
-use aya_ebpf::{bindings::BPF_RB_NO_WAKEUP, btf_maps::lpm_trie::Key};
+use aya_ebpf::{bindings::BPF_RB_NO_WAKEUP, btf_maps::lpm_trie::Key, helpers::bpf_ktime_get_ns};
 use flowd_abi::{
     Address, Connection, ConnectionKey, Counter, Denied, Endpoint, Event, FragmentHead,
     FragmentKey, Peer, PolicyEntry, PolicyKey,
@@ -186,7 +186,10 @@ impl Tables for KernelTables {
         let Some(mut entry) = entry else {
             return false;
         };
-        fill(entry.write(Event::default()));
+        let event = entry.write(Event::default());
+        fill(event);
+        // SAFETY: reads the clock, takes no argument.
+        event.time = unsafe { bpf_ktime_get_ns() };
         entry.submit(u64::from(BPF_RB_NO_WAKEUP));
         true
     }
