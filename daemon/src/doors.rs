@@ -52,8 +52,10 @@ impl Doors {
         let metrics = text(self.metrics.local_addr())?;
         let addresses = serde_json::json!({"grpc": tcp, "web": web, "metrics": metrics});
         let path = state.join("addresses.json");
-        fs::write(&path, format!("{addresses}\n"))
-            .with_context(|| format!("cannot write {}", path.display()))?;
+        // A convenience for scripts: a full disk keeps nobody from being guarded and told of it.
+        if let Err(error) = fs::write(&path, format!("{addresses}\n")) {
+            tracing::warn!(path = %path.display(), %error, "the addresses cannot be written");
+        }
         tracing::info!(
             page = %format!("http://{web}/"),
             token = %state.join("web-token").display(),

@@ -47,7 +47,7 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("flowd: {error:#}");
+            eprintln!("flowd: {}", told(&error));
             ExitCode::FAILURE
         }
     }
@@ -70,4 +70,31 @@ fn run(config: Config) -> anyhow::Result<()> {
         .block_on(app.serve())?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// An error and its causes, without those that the one before has named already.
+fn told(error: &anyhow::Error) -> String {
+    let mut told = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if told.is_empty() {
+            told = cause;
+        } else if !told.contains(&cause) {
+            told = format!("{told}: {cause}");
+        }
+    }
+    told
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let cause = std::io::Error::other("no room");
+        let error = anyhow::Error::new(cause).context("a: no room").context("b");
+        assert_eq!(told(&error), "b: a: no room");
+        let error = anyhow::Error::msg("no room").context("a");
+        assert_eq!(told(&error), "a: no room");
+    }
 }

@@ -349,6 +349,7 @@ impl Applier {
         for ifindex in gone {
             self.tables.remove_endpoint(ifindex)?;
             let device = self.endpoints.remove(&ifindex).map(|(_, device)| device);
+            tracing::info!(ifindex, device, "a workload is no longer guarded");
             if let Err(error) = self
                 .attachments
                 .detach(&device.unwrap_or_default(), ifindex)
