@@ -79,6 +79,8 @@ pub struct Control {
     pub(super) problem: Option<String>,
     pub(super) unsaved: bool,
     unapplied: bool,
+    /// The last generation that the log has as enforced.
+    told: u32,
     /// The workloads and host addresses that, with the policies of now, made the plan once more.
     settled: Option<(Vec<Guarded>, Vec<IpAddr>)>,
     /// When the tables are read back next.
@@ -99,6 +101,7 @@ impl Control {
             problem: None,
             unsaved: false,
             unapplied: false,
+            told: 0,
             settled: None,
             read_back: Instant::now() + READ_BACK,
             repaired: 0,
@@ -153,7 +156,7 @@ impl Control {
 
     /// Compares the tables with the plan now and then.
     fn read_back(&mut self) {
-        if self.unapplied || self.problem.is_some() || Instant::now() < self.read_back {
+        if self.problem.is_some() || Instant::now() < self.read_back {
             return;
         }
         let begun = Instant::now();
@@ -243,20 +246,29 @@ impl Control {
     fn apply(&mut self, plan: &Plan) {
         match self.parts.applier.apply(plan) {
             Ok(failed) => {
-                tracing::info!(
-                    generation = plan.generation,
-                    endpoints = plan.endpoints.len(),
-                    policies = plan.policies.len(),
-                    "generation enforced"
-                );
-                for (ifindex, why) in &failed {
-                    tracing::error!(ifindex, why, "a workload is not guarded");
+                // Tried again at every look: said once.
+                let again = self.told == plan.generation
+                    && !failed.is_empty()
+                    && failed == self.attach_failures;
+                if !again {
+                    self.told = plan.generation;
+                    tracing::info!(
+                        generation = plan.generation,
+                        endpoints = plan.endpoints.len(),
+                        policies = plan.policies.len(),
+                        "generation enforced"
+                    );
+                    for (ifindex, why) in &failed {
+                        tracing::error!(ifindex, why, "a workload is not guarded");
+                    }
                 }
                 self.unapplied = !failed.is_empty();
                 self.attach_failures = failed;
             }
             Err(error) => {
-                tracing::error!(%error, generation = plan.generation, "generation not enforced");
+                if !self.unapplied {
+                    tracing::error!(%error, generation = plan.generation, "generation not enforced");
+                }
                 self.problem = Some(error.to_string());
                 self.unapplied = true;
             }
