@@ -135,10 +135,10 @@ fn connected<T: Tables>(
         return None;
     }
     let met = if connection.generation == scene.endpoint.generation {
-        meet::<T>(scene, facts, connection)?
+        meet::<T>(scene, facts, room, connection)?
     } else {
         rejudge(tables, scene, &facts.key);
-        meet::<T>(scene, facts, tables.connection(&facts.key)?)?
+        meet::<T>(scene, facts, room, tables.connection(&facts.key)?)?
     };
     Some(act(tables, scene, facts, room, met))
 }
@@ -151,20 +151,89 @@ enum Met {
     Passed(Verdict, Step),
 }
 
+/// Takes a packet into its connection. A step that is to be told is put down as told, and as it is
+/// now in `room`: the one that finds no room in the ring is marked later.
 #[inline(always)]
-fn meet<T: Tables>(scene: &Scene, facts: &Facts, connection: &mut Connection) -> Option<Met> {
+fn meet<T: Tables>(
+    scene: &Scene,
+    facts: &Facts,
+    room: &mut Room,
+    connection: &mut Connection,
+) -> Option<Met> {
     let stored = Verdict::from_numbers(connection.verdict, connection.reason)?;
     let reply = connection.origin != scene.direction as u8;
     if let Verdict::Drop(reason) = stored {
         return Some(Met::Cut(remembered(connection, stored, reply), reason));
     }
     let step = track::pass::<T>(scene, facts, connection);
+    match step {
+        Step::Goes => {}
+        Step::Replied | Step::Ended => {
+            connection.told = scene.now;
+            room.connection = copied(connection);
+        }
+    }
     let verdict = if reply {
         Verdict::Forward(ForwardReason::Reply)
     } else {
         stored
     };
     Some(Met::Passed(verdict, step))
+}
+
+/// A copy, field by field: the kernel's compiler copies what may overlap byte by byte.
+#[inline(always)]
+fn copied(connection: &Connection) -> Connection {
+    let Connection {
+        created,
+        last,
+        told,
+        sent_packets,
+        sent_bytes,
+        received_packets,
+        received_bytes,
+        rule,
+        policy,
+        generation,
+        peer_identity,
+        peer_class,
+        origin,
+        state,
+        verdict,
+        reason,
+        sent_flags,
+        received_flags,
+        marks,
+        icmp_type,
+        icmp_code,
+        match_type,
+        pad: _,
+    } = *connection;
+    Connection {
+        created,
+        last,
+        told,
+        sent_packets,
+        sent_bytes,
+        received_packets,
+        received_bytes,
+        rule,
+        policy,
+        generation,
+        peer_identity,
+        peer_class,
+        origin,
+        state,
+        verdict,
+        reason,
+        sent_flags,
+        received_flags,
+        marks,
+        icmp_type,
+        icmp_code,
+        match_type,
+        pad: [0; 2],
+    }
 }
 
 #[inline(always)]
@@ -191,34 +260,12 @@ fn act<T: Tables>(
         Step::Ended => (EventKind::Close, Marks::UNTOLD_CLOSE),
     };
     tables.count(slot, scene.length);
-    let told = tell(tables, scene, facts, room, kind, untold);
-    tables.classify(slot, told);
-    verdict
-}
-
-/// Tells the step a packet made; one that finds no room is marked for the sweep.
-#[inline(always)]
-fn tell<T: Tables>(
-    tables: &mut T,
-    scene: &Scene,
-    facts: &Facts,
-    room: &mut Room,
-    kind: EventKind,
-    untold: u8,
-) -> bool {
-    let Some(connection) = tables.connection(&facts.key) else {
-        return false;
-    };
-    room.connection = *connection;
     let told = notice::connection(tables, scene, facts, kind, &room.connection);
-    if let Some(entry) = tables.connection(&facts.key) {
-        if told {
-            entry.told = scene.now;
-        } else {
-            entry.marks |= untold;
-        }
+    tables.classify(slot, told);
+    if !told && let Some(entry) = tables.connection(&facts.key) {
+        entry.marks |= untold;
     }
-    told
+    verdict
 }
 
 /// Judges a known connection anew, in the direction that opened it. A verdict that turns to forward

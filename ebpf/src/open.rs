@@ -1,7 +1,7 @@
 //! A connection that is not known: judged, remembered, told.
 
 use flowd_abi::{
-    Address, Connection, CounterIndex, DropReason, EventKind, ForwardReason, Verdict,
+    Address, Connection, CounterIndex, Direction, DropReason, EventKind, ForwardReason, Verdict,
     connection::{Marks, State},
     endpoint::EndpointFlags,
 };
@@ -88,8 +88,8 @@ fn no_room<T: Tables>(
 #[inline(always)]
 pub fn spoofed<T: Tables>(tables: &T, scene: &Scene, source: &Address) -> bool {
     match scene.direction {
-        flowd_abi::Direction::Ingress => false,
-        flowd_abi::Direction::Egress => {
+        Direction::Ingress => false,
+        Direction::Egress => {
             scene.endpoint.has(EndpointFlags::CHECK_SOURCE)
                 && !source.is_link_local_v6()
                 && judge::peer(tables, source).endpoint != scene.endpoint.id
@@ -100,10 +100,19 @@ pub fn spoofed<T: Tables>(tables: &T, scene: &Scene, source: &Address) -> bool {
 #[inline(always)]
 fn opened(connection: &mut Connection, scene: &Scene, facts: &Facts, judgement: &Judgement) {
     let (verdict, reason) = judgement.verdict.to_numbers();
+    let (sent, received) = match scene.direction {
+        Direction::Egress => (1, 0),
+        Direction::Ingress => (0, 1),
+    };
+    let length = u64::from(scene.length);
     *connection = Connection {
         created: scene.now,
         last: scene.now,
         told: scene.now,
+        sent_packets: sent,
+        sent_bytes: sent * length,
+        received_packets: received,
+        received_bytes: received * length,
         rule: judgement.rule,
         policy: judgement.policy,
         generation: scene.endpoint.generation,
@@ -113,21 +122,12 @@ fn opened(connection: &mut Connection, scene: &Scene, facts: &Facts, judgement: 
         state: State::New as u8,
         verdict,
         reason,
+        sent_flags: sent as u8 * facts.tcp_flags,
+        received_flags: received as u8 * facts.tcp_flags,
+        marks: 0,
         icmp_type: facts.icmp_type,
         icmp_code: facts.icmp_code,
         match_type: judgement.match_type,
-        ..Connection::default()
+        pad: [0; 2],
     };
-    match scene.direction {
-        flowd_abi::Direction::Egress => {
-            connection.sent_packets = 1;
-            connection.sent_bytes = u64::from(scene.length);
-            connection.sent_flags = facts.tcp_flags;
-        }
-        flowd_abi::Direction::Ingress => {
-            connection.received_packets = 1;
-            connection.received_bytes = u64::from(scene.length);
-            connection.received_flags = facts.tcp_flags;
-        }
-    }
 }

@@ -25,7 +25,7 @@ use summary::Summary;
 /// Whether to be quick, and which sections to run.
 struct Arguments {
     quick: bool,
-    /// The one datapath figure that is wanted, to profile it.
+    /// The one figure of the datapath or the network that is wanted, to profile it.
     only: Option<String>,
     sections: Vec<String>,
 }
@@ -74,7 +74,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         memory::measure(&mut summary)?;
     }
     if arguments.wants("network") {
-        network::measure(&mut summary, arguments.quick)?;
+        network::measure(&mut summary, arguments.quick, arguments.only.as_deref())?;
     }
     summary.write()?;
     summary.print();

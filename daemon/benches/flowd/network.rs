@@ -30,8 +30,13 @@ struct Path {
     receiver: Pod,
 }
 
-/// Measures the ratios and the daemon's time.
-pub(crate) fn measure(summary: &mut Summary, quick: bool) -> Result<(), Box<dyn Error>> {
+/// Measures the ratios and the daemon's time, or the one ratio that is named.
+pub(crate) fn measure(
+    summary: &mut Summary,
+    quick: bool,
+    only: Option<&str>,
+) -> Result<(), Box<dyn Error>> {
+    let wanted = |kind: &Kind| only.is_none_or(|key| kind.key() == key);
     let testbed = Testbed::new()?;
     let paths = [path(&testbed, "a")?, path(&testbed, "b")?];
     for path in &paths {
@@ -51,7 +56,7 @@ pub(crate) fn measure(summary: &mut Summary, quick: bool) -> Result<(), Box<dyn 
                 &[&path.sender]
             };
             let flowd = guarded::start(&testbed, directory.path(), pods)?;
-            for (number, kind) in Kind::ALL.into_iter().enumerate() {
+            for (number, kind) in Kind::ALL.into_iter().filter(wanted).enumerate() {
                 for turn in 0..pairs {
                     let pair = pair(&paths, guarded, kind, turn % 2 == 0, &flowd, &mut toll)?;
                     if let Some((without, with)) = pair {
@@ -62,7 +67,7 @@ pub(crate) fn measure(summary: &mut Summary, quick: bool) -> Result<(), Box<dyn 
             }
             toll.settle(&flowd, pods.len() as f64)?;
         }
-        for (number, kind) in Kind::ALL.into_iter().enumerate() {
+        for (number, kind) in Kind::ALL.into_iter().filter(wanted).enumerate() {
             let method = format!(
                 "median of {} paired ratios of {SLICE:?} slices, {} guarded; bare {:.0} {}",
                 ratios[number].len(),
@@ -79,7 +84,9 @@ pub(crate) fn measure(summary: &mut Summary, quick: bool) -> Result<(), Box<dyn 
                 &method,
             );
         }
-        toll.report(summary, suffix, both);
+        if toll.connections > 0 {
+            toll.report(summary, suffix, both);
+        }
     }
     Ok(())
 }

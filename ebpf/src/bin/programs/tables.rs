@@ -186,7 +186,15 @@ impl Tables for KernelTables {
         let Some(mut entry) = entry else {
             return false;
         };
-        let event = entry.write(Event::default());
+        // SAFETY: the ring hands out whole events on words of eight bytes; all are written.
+        let event = unsafe {
+            let words = entry.as_mut_ptr().cast::<u64>();
+            for word in 0..size_of::<Event>() / 8 {
+                // Volatile, or the compiler makes a loop over bytes of it.
+                words.add(word).write_volatile(0);
+            }
+            entry.assume_init_mut()
+        };
         fill(event);
         // SAFETY: reads the clock, takes no argument.
         event.time = unsafe { bpf_ktime_get_ns() };
