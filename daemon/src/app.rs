@@ -143,31 +143,37 @@ impl App {
         };
         let routes = grpc::routes(&self.sources, &options).await?;
         let sources = &self.sources;
-        let unix = grpc::serve_unix(doors.unix, routes.clone(), sources);
+        let unix = async {
+            let served = grpc::serve_unix(doors.unix, routes.clone(), sources).await;
+            served.context("the gRPC socket")
+        };
         let tcp = async {
             match doors.tcp {
-                Some(listener) => grpc::serve_tcp(listener, routes, sources).await,
+                Some(listener) => grpc::serve_tcp(listener, routes.clone(), sources)
+                    .await
+                    .context("the gRPC port"),
                 None => Ok(()),
             }
         };
-        let web = serve::web::serve(doors.web, sources.clone(), &token);
-        let metrics = serve::metrics::serve(
-            doors.metrics,
-            self.metrics.clone(),
-            sources.status.clone(),
-            sources.stop.clone(),
-        );
+        let web = async {
+            let served = serve::web::serve(doors.web, sources.clone(), &token).await;
+            served.context("the web page")
+        };
+        let metrics = async {
+            let (status, stop) = (sources.status.clone(), sources.stop.clone());
+            let served =
+                serve::metrics::serve(doors.metrics, self.metrics.clone(), status, stop).await;
+            served.context("the metrics")
+        };
         let stopper = &self.stopper;
         let signal = async {
             let name = signal().await;
             tracing::info!(signal = name, "stopping; enforcement stays");
             stopper.stop();
+            Ok(())
         };
-        let (_, unix, tcp, web, metrics) = tokio::join!(signal, unix, tcp, web, metrics);
-        unix?;
-        tcp?;
-        web?;
-        metrics?;
+        // A door that fails ends the daemon, so that whoever keeps it running knows.
+        tokio::try_join!(signal, unix, tcp, web, metrics)?;
         drop(doors.file);
         self.stop_threads();
         Ok(())
@@ -301,7 +307,22 @@ fn spawn(
     let stop = Arc::clone(stopping);
     Ok(thread::Builder::new()
         .name(name.to_owned())
-        .spawn(move || run(stop))?)
+        .spawn(move || {
+            let _vital = Vital;
+            run(stop);
+        })?)
+}
+
+/// Ends the process when its thread panics: a daemon without that thread would look healthy. What
+/// is enforced stays, and the next daemon goes on.
+struct Vital;
+
+impl Drop for Vital {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            std::process::abort();
+        }
+    }
 }
 
 fn watch(config: &Config, wake: mpsc::Sender<()>) -> Option<Watch> {
