@@ -278,6 +278,9 @@ fn rejudge<T: Tables>(tables: &mut T, scene: &Scene, key: &ConnectionKey) {
     let origin = connection.origin();
     let port = policy_port(key, connection, origin);
     let mut judgement = judge::judge(tables, &scene.endpoint, key, origin, port);
+    if open::spoofed(tables, scene, origin, &key.local) {
+        judgement.refuse(DropReason::SourceAddress);
+    }
     if let Verdict::Drop(reason) = judgement.verdict
         && scene.endpoint.has(EndpointFlags::AUDIT)
     {
@@ -348,7 +351,7 @@ fn related<P: Packet, T: Tables>(
         ..
     } = headers;
     if matches!(datagram.fragment, Fragment::Later { .. })
-        || open::spoofed(tables, scene, &datagram.source)
+        || open::spoofed(tables, scene, scene.direction, &datagram.source)
         || !icmp::quoted(packet, datagram, quoted_datagram, quoted_transport)
         || quoted_datagram.source != datagram.destination
     {

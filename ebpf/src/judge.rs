@@ -24,6 +24,16 @@ pub struct Judgement {
     pub reply: bool,
 }
 
+impl Judgement {
+    /// Turns it into a drop that no rule decided.
+    #[inline(always)]
+    pub const fn refuse(&mut self, reason: DropReason) {
+        self.verdict = Verdict::Drop(reason);
+        self.rule = 0;
+        self.match_type = match_type::NONE;
+    }
+}
+
 /// Numbers of Hubble's `policy_match_type`.
 mod match_type {
     pub(super) const NONE: u8 = 0;

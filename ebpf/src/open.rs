@@ -20,7 +20,7 @@ pub fn open<T: Tables>(tables: &mut T, scene: &Scene, facts: &Facts, room: &mut 
     if let Some(verdict) = deny::stands(tables, scene, facts) {
         return verdict;
     }
-    if spoofed(tables, scene, &facts.key.local) {
+    if spoofed(tables, scene, scene.direction, &facts.key.local) {
         return deny::refuse(tables, scene, facts, room, DropReason::SourceAddress);
     }
     let judgement = judge::judge(
@@ -83,11 +83,16 @@ fn no_room<T: Tables>(
     verdict
 }
 
-/// Whether an egress packet carries a source address that is not the workload's own. Link-local
-/// IPv6 addresses cannot leave the link and are the workload's by their nature.
+/// Whether what runs in `direction` carries a source address that is not the workload's own.
+/// Link-local IPv6 addresses cannot leave the link and are the workload's by their nature.
 #[inline(always)]
-pub fn spoofed<T: Tables>(tables: &T, scene: &Scene, source: &Address) -> bool {
-    match scene.direction {
+pub fn spoofed<T: Tables>(
+    tables: &T,
+    scene: &Scene,
+    direction: Direction,
+    source: &Address,
+) -> bool {
+    match direction {
         Direction::Ingress => false,
         Direction::Egress => {
             scene.endpoint.has(EndpointFlags::CHECK_SOURCE)

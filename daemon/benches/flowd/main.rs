@@ -3,7 +3,7 @@
 //!
 //! `cargo bench -p flowd --bench flowd [-- [--quick] [--only=KEY] SECTION…]`; sections are `datapath`,
 //! `userspace`, `grpc`, `memory`, `network`; without any, all are run. Needs root. Figures of
-//! sections that were not run are kept as they were, if they are of the same commit.
+//! sections that were not run are kept if they are of the same commit and no file differs from it.
 
 #[path = "../../../ebpf/tests/common/mod.rs"]
 mod common;

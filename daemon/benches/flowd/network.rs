@@ -8,7 +8,7 @@
 //! `one` guards the sender, as a workload that talks to another host is; `both` guards both ends,
 //! as two workloads on one node are: every packet is judged twice.
 
-use std::{error::Error, time::Duration};
+use std::{error::Error, thread::sleep, time::Duration};
 
 use flowd_testbed::{Flowd, Pod, PodSpec, Testbed};
 
@@ -18,9 +18,6 @@ use crate::{
     summary::{Summary, Target, median},
 };
 
-/// Pairs of slices for each kind of traffic and each guarded path.
-const PAIRS: usize = 12;
-const SLICE: Duration = Duration::from_millis(1500);
 /// More steal than this and a pair is dropped.
 const MAX_STEAL: f64 = 0.12;
 
@@ -42,7 +39,6 @@ pub(crate) fn measure(
     for path in &paths {
         slice::warm(&path.sender, &path.receiver)?;
     }
-    let pairs = if quick { 2 } else { PAIRS };
     for (suffix, both) in [("", false), ("_both_guarded", true)] {
         let mut ratios: [Vec<f64>; 3] = Default::default();
         let mut bare: [Vec<f64>; 3] = Default::default();
@@ -57,7 +53,8 @@ pub(crate) fn measure(
             };
             let flowd = guarded::start(&testbed, directory.path(), pods)?;
             for (number, kind) in Kind::ALL.into_iter().filter(wanted).enumerate() {
-                for turn in 0..pairs {
+                let pairs = kind.pairs();
+                for turn in 0..if quick { pairs / 6 } else { pairs } {
                     let pair = pair(&paths, guarded, kind, turn % 2 == 0, &flowd, &mut toll)?;
                     if let Some((without, with)) = pair {
                         ratios[number].push(with / without);
@@ -69,8 +66,9 @@ pub(crate) fn measure(
         }
         for (number, kind) in Kind::ALL.into_iter().filter(wanted).enumerate() {
             let method = format!(
-                "median of {} paired ratios of {SLICE:?} slices, {} guarded; bare {:.0} {}",
+                "median of {} paired ratios of {:?} slices, {} guarded; bare {:.0} {}",
                 ratios[number].len(),
+                kind.length(),
                 if both { "both ends" } else { "sender" },
                 median(&bare[number]),
                 kind.unit()
@@ -124,13 +122,13 @@ fn pair(
     for number in order {
         let path = &paths[number];
         let before = guarded::cpu_time(guarded::pid(flowd)?)?;
-        let brought = slice::run(kind, &path.sender, &path.receiver, SLICE)?;
+        let brought = slice::run(kind, &path.sender, &path.receiver)?;
         clean &= brought.steal <= MAX_STEAL;
         if number == guarded {
             with = brought.rate;
             if kind == Kind::Connections {
                 // What is told in the last moment is read in the next.
-                std::thread::sleep(Duration::from_millis(100));
+                sleep(Duration::from_millis(100));
                 toll.cpu += guarded::cpu_time(guarded::pid(flowd)?)? - before;
                 toll.connections += brought.count;
             }

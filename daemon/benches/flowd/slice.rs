@@ -45,6 +45,24 @@ impl Kind {
         }
     }
 
+    /// Pairs of slices on each guarded path: the shorter a slice, the more alike is what else the
+    /// machine does during its neighbour.
+    pub(crate) const fn pairs(self) -> usize {
+        match self {
+            // iperf3 counts in whole seconds.
+            Self::Throughput => 12,
+            Self::Datagrams | Self::Connections => 36,
+        }
+    }
+
+    /// Length of a slice.
+    pub(crate) const fn length(self) -> Duration {
+        match self {
+            Self::Throughput => Duration::from_secs(1),
+            Self::Datagrams | Self::Connections => Duration::from_millis(500),
+        }
+    }
+
     pub(crate) const fn unit(self) -> &'static str {
         match self {
             Self::Throughput => "bit/s",
@@ -66,12 +84,8 @@ pub(crate) struct Brought {
 }
 
 /// Runs one slice.
-pub(crate) fn run(
-    kind: Kind,
-    sender: &Pod,
-    receiver: &Pod,
-    length: Duration,
-) -> Result<Brought, Box<dyn Error>> {
+pub(crate) fn run(kind: Kind, sender: &Pod, receiver: &Pod) -> Result<Brought, Box<dyn Error>> {
+    let length = kind.length();
     let before = ticks()?;
     let (rate, count) = match kind {
         Kind::Throughput => (throughput(sender, receiver, length)?, 0),

@@ -12,6 +12,9 @@ use std::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+/// Marks a commit that files differ from.
+const CHANGED: &str = "+changes";
+
 /// What a figure should come to.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Target {
@@ -55,7 +58,7 @@ pub(crate) struct Summary {
 }
 
 impl Summary {
-    /// The figures there are of this very commit, or none.
+    /// The figures there are of this very commit, or none; files that differ from it have no name.
     pub(crate) fn open() -> Result<Self, Box<dyn Error>> {
         let fresh = Self {
             kernel: fs::read_to_string("/proc/sys/kernel/osrelease")?
@@ -67,7 +70,8 @@ impl Summary {
         let kept = fs::read_to_string(directory().join("figures.json"))
             .ok()
             .and_then(|text| serde_json::from_str::<Self>(&text).ok())
-            .filter(|kept| kept.commit == fresh.commit && kept.kernel == fresh.kernel);
+            .filter(|kept| kept.commit == fresh.commit && kept.kernel == fresh.kernel)
+            .filter(|kept| !kept.commit.ends_with(CHANGED));
         Ok(kept.unwrap_or(fresh))
     }
 
@@ -172,7 +176,7 @@ fn commit() -> String {
     };
     match git(&["status", "--porcelain", "--untracked-files=no"]) {
         Some(changes) if changes.is_empty() => commit,
-        _ => commit + "+changes",
+        _ => commit + CHANGED,
     }
 }
 

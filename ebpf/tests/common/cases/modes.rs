@@ -21,6 +21,7 @@ pub fn add(cases: &mut Cases, family: Family) {
     restored(cases, family);
     unchanged(cases, family);
     from_audit(cases, family);
+    source_checked(cases, family);
 }
 
 fn audit(cases: &mut Cases, family: Family) {
@@ -175,4 +176,24 @@ fn from_audit(cases: &mut Cases, family: Family) {
     case.changes(|world| world.change(|endpoint| endpoint.flags &= !EndpointFlags::AUDIT));
     let drop = Tells::drop(DropReason::DefaultDenied, (5353, DNS));
     case.sends(&sent, DEFAULT_DENIED, Some(drop));
+}
+
+fn source_checked(cases: &mut Cases, family: Family) {
+    let case = cases.add(
+        family,
+        "switching the source check on cuts what it would have refused",
+    );
+    case.changes(|world| {
+        world.change(|endpoint| endpoint.flags &= !EndpointFlags::CHECK_SOURCE);
+    });
+    let query = ip(family.outside(), family.friend()).udp(5353, DNS);
+    let told = Tells::opening((5353, DNS), rule::FRIEND_DNS, matched::L3_L4).spoofed();
+    case.sends(&query, ALLOWED, Some(told));
+    case.changes(|world| {
+        world.change(|endpoint| endpoint.flags |= EndpointFlags::CHECK_SOURCE);
+    });
+    let reason = DropReason::SourceAddress;
+    let drop = Tells::drop(reason, (5353, DNS)).spoofed();
+    case.sends(&query, Verdict::Drop(reason), Some(drop));
+    case.sends(&query, Verdict::Drop(reason), None);
 }
