@@ -7,3 +7,4 @@ pub mod commands;
 pub mod failure;
 pub mod filter;
 pub mod print;
+pub mod secure;

@@ -5,6 +5,7 @@ pub mod flags;
 pub mod observe;
 pub mod policy;
 pub mod time;
+mod tls;
 pub mod why;
 
 use std::time::Duration;
@@ -16,6 +17,7 @@ pub use filters::{FilterTerms, Term};
 pub use flags::{Field, Side};
 pub use observe::ObserveArgs;
 pub use policy::{ApplyArgs, PolicyCommand, TestArgs, TestOutput, ValidateArgs, ValidateOutput};
+pub use tls::TlsArgs;
 pub use why::WhyArgs;
 
 /// Where flowd listens by default.
@@ -44,7 +46,7 @@ Start here:
 /// Options of every command that asks a server.
 #[derive(Args, Debug)]
 pub struct ServerArgs {
-    /// Server: unix:///path, or host:port for plain TCP. Also taken from HUBBLE_SERVER
+    /// Server: unix:///path, host:port for plain TCP, tls://host:port. Also taken from HUBBLE_SERVER
     /// [default: unix:///run/flowd/flowd.sock]
     #[arg(long, global = true, env = "FLOWD_SERVER", help_heading = "Server")]
     server: Option<String>,
@@ -52,6 +54,9 @@ pub struct ServerArgs {
     #[arg(long, global = true, value_parser = time::go_duration, default_value = "5s",
           help_heading = "Server")]
     pub timeout: Duration,
+    /// How the connection is secured.
+    #[command(flatten)]
+    pub tls: TlsArgs,
 }
 
 impl ServerArgs {

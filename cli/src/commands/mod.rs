@@ -45,8 +45,8 @@ fn asynchronously(work: impl Future<Output = Result<(), Failure>>) -> Result<(),
         .block_on(work)
 }
 
-async fn channel(server: &ServerArgs) -> Result<tonic::transport::Channel, Failure> {
-    client::connect(&server.address(), server.timeout).await
+async fn channel(server: &ServerArgs) -> Result<client::Connection, Failure> {
+    client::connect(server).await
 }
 
 /// A request with the deadline of a single answer.

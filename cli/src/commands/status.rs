@@ -5,11 +5,10 @@ use flowd_proto::flowd::v1::flowd_client::FlowdClient;
 use flowd_proto::observer::ServerStatusRequest;
 use flowd_proto::observer::observer_client::ObserverClient;
 use tonic::Code;
-use tonic::transport::Channel;
 
 use super::{channel, print, print_json, unary};
 use crate::args::{ServerArgs, StatusOutput};
-use crate::client::MAX_ANSWER;
+use crate::client::{Connection, MAX_ANSWER};
 use crate::failure::Failure;
 use crate::print::{Paint, status};
 
@@ -40,7 +39,7 @@ pub(super) async fn run(server: &ServerArgs, output: StatusOutput) -> Result<(),
 /// What a server without `flowd.v1` can tell.
 async fn of_hubble(
     server: &ServerArgs,
-    channel: Channel,
+    channel: Connection,
     output: StatusOutput,
 ) -> Result<(), Failure> {
     let mut client = ObserverClient::new(channel);

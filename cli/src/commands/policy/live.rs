@@ -8,7 +8,6 @@ use flowd_proto::flowd::v1::policies_client::PoliciesClient;
 use flowd_proto::flowd::v1::{
     ApplyRequest, ApplyResponse, ConfirmRequest, DeleteRequest, ListRequest, PolicyObject,
 };
-use tonic::transport::Channel;
 
 use crate::args::{ApplyArgs, ServerArgs, TestOutput};
 use crate::commands::{channel, print, print_json, unary};
@@ -181,7 +180,7 @@ fn read(file: &Path) -> Result<String, Failure> {
     text.map_err(|error| Failure::Usage(format!("{}: {error}", file.display())))
 }
 
-async fn client(server: &ServerArgs) -> Result<PoliciesClient<Channel>, Failure> {
+async fn client(server: &ServerArgs) -> Result<PoliciesClient<crate::client::Connection>, Failure> {
     Ok(PoliciesClient::new(channel(server).await?)
         .max_decoding_message_size(crate::client::MAX_ANSWER))
 }
