@@ -258,6 +258,7 @@ impl KernelSide {
         );
         let good = config.state.join("last-good");
         Ok(Control::new(Parts {
+            options: config.policy,
             endpoints: Source::new(
                 config.endpoints.clone(),
                 good.join("endpoints"),

@@ -12,6 +12,8 @@ use thiserror::Error;
 
 use crate::kernel::{AttachMode, Sizes, Timeouts};
 
+mod policy;
+
 /// Flags of `flowd run`. Each has an environment variable and a key in the config file.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Flags {
@@ -92,6 +94,7 @@ struct File {
     flow_log_capacity: Option<usize>,
     sizes: FileSizes,
     timeouts: FileTimeouts,
+    policy: policy::PolicySection,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -155,6 +158,8 @@ pub struct Config {
     pub sizes: Sizes,
     /// Time-outs.
     pub timeouts: Timeouts,
+    /// What holds besides the policies.
+    pub policy: flowd_policy::Options,
 }
 
 /// What is wrong with the configuration.
@@ -337,6 +342,7 @@ fn merge(flags: Flags, file: File) -> Result<Config, String> {
             denied: file.timeouts.denied.unwrap_or(timeouts.denied),
             fragment: file.timeouts.fragment.unwrap_or(timeouts.fragment),
         },
+        policy: file.policy.options(),
     })
 }
 

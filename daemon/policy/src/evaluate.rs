@@ -12,6 +12,8 @@ use crate::{
         CidrSet, Destination, Destinations, Entity, PeerSelector, Peers, Policy, PolicyRef, Rule,
         RuleRef, Spec,
     },
+    set::Options,
+    subject::Subject,
 };
 
 /// The other end of a connection.
@@ -26,8 +28,8 @@ pub struct Peer<'a> {
 /// One connection, seen from the subject.
 #[derive(Clone, Copy, Debug)]
 pub struct Query<'a> {
-    /// Labels of the endpoint whose policy is asked.
-    pub subject: &'a Labels,
+    /// The one whose policy is asked.
+    pub subject: Subject<'a>,
     /// The side of the subject the connection is on.
     pub direction: Direction,
     /// The other end.
@@ -38,6 +40,8 @@ pub struct Query<'a> {
     pub port: u16,
     /// The named ports of the receiving end, when they are known.
     pub named_ports: Option<&'a NamedPorts>,
+    /// What holds besides the policies.
+    pub options: Options,
 }
 
 /// What the policies say.
@@ -45,7 +49,8 @@ pub struct Query<'a> {
 pub enum Answer {
     /// These rules allow it, and none denies it.
     Allowed(Vec<RuleRef>),
-    /// No rule speaks, and no policy asks for default deny.
+    /// No rule speaks, and no policy asks for default deny, or
+    /// [`Options::allow_localhost`] lets it in.
     AllowedByDefault,
     /// These rules deny it.
     Denied(Vec<RuleRef>),
@@ -93,11 +98,20 @@ pub fn evaluate<'a>(policies: impl IntoIterator<Item = &'a Policy>, query: &Quer
         Answer::Denied(denying)
     } else if !allowing.is_empty() {
         Answer::Allowed(allowing)
-    } else if default_deny.is_empty() {
+    } else if default_deny.is_empty() || from_localhost(query) {
         Answer::AllowedByDefault
     } else {
         Answer::DefaultDenied(default_deny)
     }
+}
+
+/// Whether the host talks to one of its workloads, and may.
+fn from_localhost(query: &Query<'_>) -> bool {
+    let to_workload = match query.subject {
+        Subject::Endpoint { .. } => query.direction == Direction::Ingress,
+        Subject::Node { .. } => false,
+    };
+    to_workload && query.options.allow_localhost && query.peer.labels.is_reserved("host")
 }
 
 fn matching_rules<'a>(spec: &'a Spec, query: &Query<'_>) -> impl Iterator<Item = &'a Rule> {

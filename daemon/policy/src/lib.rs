@@ -25,12 +25,13 @@ mod resolve;
 mod rules;
 mod selector;
 mod set;
+mod subject;
 mod syntax;
 mod world;
 mod yaml;
 
 pub use compile::{
-    CompileError, Compiled, CompiledDirection, CompiledEntry, Digest, MAX_ENTRIES, Subject, compile,
+    CompileError, Compiled, CompiledDirection, CompiledEntry, Digest, MAX_ENTRIES, compile,
 };
 pub use diagnostic::Diagnostic;
 pub use evaluate::{Answer, Peer, Query, evaluate};
@@ -47,5 +48,6 @@ pub use object::{
 pub use parse::{Contents, parse, read};
 pub use rules::{RuleTable, SavedError};
 pub use selector::{Key, Requirement, Selector};
-pub use set::PolicySet;
+pub use set::{Options, PolicySet};
+pub use subject::{Subject, Subjects};
 pub use world::{RESERVED_IDENTITIES, World};

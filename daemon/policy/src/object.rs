@@ -6,7 +6,7 @@ use flowd_abi::{Action, Direction};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use crate::{diagnostic::Diagnostic, labels::Labels, selector::Selector};
+use crate::{diagnostic::Diagnostic, labels::Labels, selector::Selector, subject::Subjects};
 
 /// The kinds of policy objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -122,8 +122,8 @@ pub struct Policy {
 /// One subject and its rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spec {
-    /// The endpoints whose traffic is judged.
-    pub subject: Selector,
+    /// Those whose traffic is judged.
+    pub subject: Subjects,
     /// Whether what no rule allows is denied, towards the subject.
     pub default_deny_ingress: bool,
     /// Whether what no rule allows is denied, from the subject.

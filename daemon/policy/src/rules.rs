@@ -25,7 +25,8 @@ pub struct RuleTable {
 impl RuleTable {
     /// No rule set: nothing matched.
     pub const NONE: u32 = 0;
-    /// The set of an endpoint that policies select without denying what they do not name.
+    /// What no rule names and no default deny reaches: the set of an endpoint that policies select
+    /// without denying what they do not name, and of its own host where that is always let in.
     pub const DEFAULT_ALLOW: u32 = 1;
     /// The first number a set of rules can have.
     pub const FIRST: u32 = 2;

@@ -9,10 +9,11 @@ use ipnet::IpNet;
 
 use crate::{
     cidr,
-    labels::{Labels, NAMESPACE_KEY},
+    labels::NAMESPACE_KEY,
     object::{CidrGroup, Policy, PolicyRef, Spec},
     parse::Contents,
     resolve::Objects,
+    subject::Subject,
 };
 
 /// Policies in a fixed order, with their specs by the namespace of their subjects.
@@ -23,6 +24,15 @@ pub struct PolicySet {
     by_namespace: BTreeMap<String, Vec<Place>>,
     /// Places of the specs whose subjects may be anywhere.
     anywhere: Vec<Place>,
+    options: Options,
+}
+
+/// What holds whatever the policies say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Whether the host reaches its workloads unless a rule denies it, as health checks of a cluster
+    /// expect.
+    pub allow_localhost: bool,
 }
 
 /// Positions of a policy and of a spec in it.
@@ -68,7 +78,7 @@ impl PolicySet {
         for (position, policy) in policies.iter().enumerate() {
             for (index, spec) in policy.specs.iter().enumerate() {
                 let place = (position, index);
-                match spec.subject.only_values(NAMESPACE_KEY) {
+                match spec.subject.selector().only_values(NAMESPACE_KEY) {
                     None => set.anywhere.push(place),
                     Some(namespaces) => {
                         for namespace in namespaces {
@@ -83,6 +93,18 @@ impl PolicySet {
         }
         set.policies = policies;
         set
+    }
+
+    /// The same policies, where this holds besides them.
+    #[must_use]
+    pub const fn with_options(mut self, options: Options) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// What holds besides the policies.
+    pub const fn options(&self) -> Options {
+        self.options
     }
 
     /// The policies in order.
@@ -100,9 +122,10 @@ impl PolicySet {
         cidr::pod_prefixes(&self.policies)
     }
 
-    /// The specs that select an endpoint with these labels.
-    pub fn selecting(&self, labels: &Labels) -> Vec<(&Arc<PolicyRef>, &Spec)> {
-        let own = labels
+    /// The specs that select `subject`.
+    pub fn selecting(&self, subject: Subject<'_>) -> Vec<(&Arc<PolicyRef>, &Spec)> {
+        let own = subject
+            .labels()
             .values(None, NAMESPACE_KEY)
             .filter_map(|namespace| self.by_namespace.get(namespace))
             .flatten();
@@ -113,7 +136,7 @@ impl PolicySet {
                 let policy = self.policies.get(position)?;
                 let spec = policy.specs.get(index)?;
                 spec.subject
-                    .matches(labels)
+                    .matches(subject)
                     .then_some((&policy.reference, spec))
             })
             .collect()

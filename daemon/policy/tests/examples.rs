@@ -102,7 +102,7 @@ fn entries_agree(
         };
         let mut rules = RuleTable::new();
         let labels = &subject.labels;
-        let compiled = compile(policies, Subject { labels }, world, &mut rules).unwrap();
+        let compiled = compile(policies, Subject::Endpoint { labels }, world, &mut rules).unwrap();
         let verdict = match compiled.direction(direction) {
             None => Verdict::Unenforced,
             Some(compiled) => match compiled.lookup(target(written, world, peer, case)) {

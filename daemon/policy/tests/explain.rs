@@ -8,8 +8,8 @@ use flowd_abi::{
     protocol::{ICMPV6, SCTP, TCP, UDP},
 };
 use flowd_policy::{
-    Answer, Labels, Peer, Policy, PolicySet, Query, cases::WrittenWorld, evaluate, labels,
-    near_misses, parse, read, suggest,
+    Answer, Labels, Options, Peer, Policy, PolicySet, Query, Subject, cases::WrittenWorld,
+    evaluate, labels, near_misses, parse, read, suggest,
 };
 
 const POLICY: &str = r#"
@@ -35,7 +35,7 @@ fn misses(peer: &Labels, address: Option<&str>, protocol: u8, port: u16) -> Vec<
     let policies = parse("api.yaml", POLICY).unwrap();
     let subject = endpoint("shop", "api");
     let query = Query {
-        subject: &subject,
+        subject: Subject::Endpoint { labels: &subject },
         direction: Direction::Ingress,
         peer: Peer {
             labels: peer,
@@ -44,6 +44,7 @@ fn misses(peer: &Labels, address: Option<&str>, protocol: u8, port: u16) -> Vec<
         protocol,
         port,
         named_ports: None,
+        options: Options::default(),
     };
     near_misses(&policies, &query, 10)
         .iter()
@@ -167,12 +168,15 @@ fn a_suggestion_allows_what_was_denied_and_no_other_port() {
             {
                 for (protocol, port) in [(TCP, 8080), (SCTP, 9), (ICMPV6, 128)] {
                     let query = Query {
-                        subject: &subject.labels,
+                        subject: Subject::Endpoint {
+                            labels: &subject.labels,
+                        },
                         direction,
                         peer: *peer,
                         protocol,
                         port,
                         named_ports: None,
+                        options: Options::default(),
                     };
                     remedies += usize::from(remedied(&policies, &query));
                 }
@@ -186,7 +190,7 @@ fn a_suggestion_allows_what_was_denied_and_no_other_port() {
 fn a_suggestion_reads_like_a_policy() {
     let (subject, peer) = (endpoint("shop", "api"), endpoint("bank", "true"));
     let query = Query {
-        subject: &subject,
+        subject: Subject::Endpoint { labels: &subject },
         direction: Direction::Ingress,
         peer: Peer {
             labels: &peer,
@@ -195,6 +199,7 @@ fn a_suggestion_reads_like_a_policy() {
         protocol: TCP,
         port: 8080,
         named_ports: None,
+        options: Options::default(),
     };
     assert_eq!(
         suggest(&query).unwrap(),

@@ -64,7 +64,7 @@ fn ten_thousand_identities_and_five_thousand_policies() {
         .collect();
     let mut enforced = 0;
     for (identity, labels) in &subjects {
-        let subject = Subject { labels };
+        let subject = Subject::Endpoint { labels };
         let compiled = compile(&policies, subject, &mut world, &mut rules).unwrap();
         assert_eq!(compiled.egress, None);
         let Some(ingress) = compiled.ingress else {
@@ -105,7 +105,7 @@ fn ten_thousand_identities_and_five_thousand_policies() {
     let subject = world.identities()[&identity(7, 4)].clone();
     let compiled = compile(
         &policies,
-        Subject { labels: &subject },
+        Subject::Endpoint { labels: &subject },
         &mut world,
         &mut rules,
     )
@@ -137,7 +137,7 @@ fn more_entries_than_a_table_holds_are_refused() {
                 [{port: '1', endPort: 65534, protocol: TCP}]}]}]}\n";
     let policies: PolicySet = parse("p.yaml", text).unwrap().into_iter().collect();
     let labels = world.identities()[&FIRST].clone();
-    let subject = Subject { labels: &labels };
+    let subject = Subject::Endpoint { labels: &labels };
     let error = compile(&policies, subject, &mut world, &mut RuleTable::new()).unwrap_err();
     assert_eq!(error, CompileError::TooManyEntries);
 }

@@ -66,7 +66,7 @@ fn shop() -> Shop {
     );
     let mut rules = RuleTable::new();
     let backend = world.identities()[&BACKEND].clone();
-    let subject = Subject { labels: &backend };
+    let subject = Subject::Endpoint { labels: &backend };
     let compiled = compile(&policies, subject, &mut world, &mut rules).unwrap();
     Shop {
         compiled,

@@ -42,6 +42,8 @@ const SETTLE: Duration = Duration::from_millis(50);
 
 /// What the loop is made of.
 pub struct Parts {
+    /// What holds besides the policies.
+    pub options: flowd_policy::Options,
     /// Endpoint files.
     pub endpoints: Source<EndpointSpec>,
     /// Policy files.
@@ -126,7 +128,8 @@ impl Control {
         self.undo_overdue();
         let policies_changed = self.parts.policies.refresh() | self.parts.applied_files.refresh();
         if policies_changed {
-            self.set = policy_set(&[&self.parts.policies, &self.parts.applied_files]);
+            self.set = policy_set(&[&self.parts.policies, &self.parts.applied_files])
+                .with_options(self.parts.options);
             self.settled = None;
         }
         match links::list(&self.parts.namespace) {

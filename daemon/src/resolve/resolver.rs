@@ -220,7 +220,7 @@ impl Resolver {
         for (identity, (labels, _)) in wanted {
             let compiled = compile(
                 &inputs.policies,
-                Subject { labels },
+                Subject::Endpoint { labels },
                 self.identities.world(),
                 &mut self.numbers.rules,
             )?;
@@ -276,7 +276,9 @@ impl Resolver {
         for guarded in &inputs.endpoints {
             let identity = self.numbers.identity(&label_key(&guarded.spec.labels));
             let (ingress_policy, egress_policy) = ids.get(&identity).copied().unwrap_or_default();
-            let selecting = inputs.policies.selecting(&guarded.spec.labels);
+            let selecting = inputs.policies.selecting(Subject::Endpoint {
+                labels: &guarded.spec.labels,
+            });
             let names: BTreeSet<String> = selecting
                 .iter()
                 .map(|(policy, _)| policy.to_string())

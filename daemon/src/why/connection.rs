@@ -6,7 +6,7 @@ use flowd_abi::{
     Direction,
     protocol::{ICMP, ICMPV6, SCTP, TCP, UDP},
 };
-use flowd_policy::{Labels, Peer, Query};
+use flowd_policy::{Labels, Options, Peer, Query, Subject};
 
 use super::view::{PolicyView, Workload};
 use crate::enrich::Party;
@@ -91,10 +91,10 @@ impl<'a> Connection<'a> {
     }
 
     /// The question to the policies of one end.
-    pub(super) fn query(&self, direction: Direction) -> Query<'_> {
+    pub(super) fn query(&self, direction: Direction, options: Options) -> Query<'_> {
         let peer = self.subject(other(direction));
         Query {
-            subject: &self.subject(direction).labels,
+            subject: Subject::of(&self.subject(direction).labels),
             direction,
             peer: Peer {
                 labels: &peer.labels,
@@ -103,6 +103,7 @@ impl<'a> Connection<'a> {
             protocol: self.protocol,
             port: self.port,
             named_ports: self.destination.workload.map(|workload| &workload.ports),
+            options,
         }
     }
 

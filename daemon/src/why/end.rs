@@ -26,7 +26,7 @@ pub(super) fn of_record(context: &Context<'_>, record: &Record) -> WhyEnd {
     let connection = Connection::of(record, context.policies);
     let judged = &record.judged;
     let direction = judged.judged_direction();
-    let query = connection.query(direction);
+    let query = connection.query(direction, context.policies.policies.options());
     let decided = judged.event.generation;
     let current = generation(&connection, direction);
     let since = current != decided;
@@ -68,7 +68,7 @@ pub(super) fn of_evaluation(
     direction: Direction,
 ) -> Option<WhyEnd> {
     let workload = connection.subject(direction).workload?;
-    let query = connection.query(direction);
+    let query = connection.query(direction, context.policies.policies.options());
     let now = evaluation::answer(context.policies, &query);
     let verdict = evaluation::verdict(&now, workload.mode);
     let (rules, deniers) = match &now {
@@ -106,8 +106,8 @@ pub(super) fn of_evaluation(
 
 const AUDITED: &str = "the endpoint's mode is audit: the packet passes and the denial is only told; \
      with `mode: enforce` it is dropped";
-const BY_DEFAULT: &str =
-    "policies select the workload, but none of them denies what no rule names (enableDefaultDeny)";
+const BY_DEFAULT: &str = "no rule names it, and nothing denies what no rule names: no policy asks for default deny \
+     (enableDefaultDeny), or it comes from the host, which policy.allow_localhost lets in";
 
 /// What the destination's end has to say when the source's dropped the packet.
 pub(super) fn behind(source: &WhyEnd, destination: &mut WhyEnd) {

@@ -85,10 +85,10 @@ fn other_subject(policies: &[Policy], query: &Query<'_>) -> Vec<(RuleRef, Vec<Mi
     });
     specs
         .filter_map(|(policy, spec)| {
-            let unmet = one_unmet(&spec.subject, query)?;
+            let unmet = one_unmet(spec.subject.selector(), query)?;
             let selecting = Policy {
                 specs: vec![Spec {
-                    subject: Selector::default(),
+                    subject: spec.subject.everyone(),
                     ..spec.clone()
                 }],
                 ..policy.clone()
@@ -118,7 +118,7 @@ fn allowing(policies: &[Policy], query: &Query<'_>) -> Vec<RuleRef> {
 fn one_unmet(subject: &Selector, query: &Query<'_>) -> Option<Miss> {
     let mut unmet = subject.requirements().filter(|requirement| {
         let alone: Selector = [(*requirement).clone()].into_iter().collect();
-        !alone.matches(query.subject)
+        !alone.matches(query.subject.labels())
     });
     let requirement = unmet.next()?;
     if unmet.next().is_some() || requirement.key().name == NAMESPACE_KEY {
@@ -127,6 +127,7 @@ fn one_unmet(subject: &Selector, query: &Query<'_>) -> Option<Miss> {
     let key = requirement.key();
     let found: Vec<String> = query
         .subject
+        .labels()
         .values(key.source.as_deref(), &key.name)
         .map(str::to_owned)
         .collect();
@@ -137,7 +138,7 @@ fn one_unmet(subject: &Selector, query: &Query<'_>) -> Option<Miss> {
     };
     let wants = words::requirement(requirement);
     let what = format!("the policy selects workloads with {wants}, this one has {has}");
-    let hint = missed::label_slip(requirement, &found, query.subject);
+    let hint = missed::label_slip(requirement, &found, query.subject.labels());
     // Without a slip it is simply a policy of others.
     let far = if hint.is_some() { 6 } else { 15 };
     Some(Miss::new(MissedField::SubjectLabel, what, hint, far))

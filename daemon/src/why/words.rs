@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use flowd_abi::{Action, Direction};
-use flowd_policy::{Policy, Requirement, Selector, Spec, labels::NAMESPACE_KEY};
+use flowd_policy::{Policy, Requirement, Spec, Subjects, labels::NAMESPACE_KEY};
 
 /// What a requirement asks for.
 pub(super) fn requirement(requirement: &Requirement) -> String {
@@ -16,15 +16,20 @@ pub(super) fn requirement(requirement: &Requirement) -> String {
     }
 }
 
-/// The workloads a policy is about; its namespace goes without saying.
-fn subject(subject: &Selector) -> String {
+/// Those a policy is about; its namespace goes without saying.
+fn subject(subject: &Subjects) -> String {
     let asked: Vec<String> = subject
+        .selector()
         .requirements()
         .filter(|asked| asked.key().name != NAMESPACE_KEY)
         .map(requirement)
         .collect();
     if asked.is_empty() {
-        "every workload".to_owned()
+        let everyone = match subject {
+            Subjects::Endpoints(_) => "every workload",
+            Subjects::Nodes(_) => "every node",
+        };
+        everyone.to_owned()
     } else {
         asked.join(" and ")
     }

@@ -12,6 +12,7 @@ use crate::{
     evaluate::{Answer, Peer, Query, evaluate},
     parse::report::Report,
     set::PolicySet,
+    subject::Subject,
     yaml,
 };
 pub use case::{Case, Expected};
@@ -146,7 +147,7 @@ fn one_end(
     let answer = evaluate(
         policies.policies(),
         &Query {
-            subject: subject.labels,
+            subject: Subject::of(subject.labels),
             direction,
             peer: Peer {
                 labels: peer.labels,
@@ -155,6 +156,7 @@ fn one_end(
             protocol: case.protocol,
             port: case.port,
             named_ports: receiver.named_ports,
+            options: policies.options(),
         },
     );
     let rules = |rules: &[crate::object::RuleRef]| {

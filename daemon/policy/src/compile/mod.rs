@@ -13,10 +13,10 @@ use flowd_abi::{Direction, PolicyEntry, PolicyKey};
 use ipnet::IpNet;
 
 use crate::{
-    labels::Labels,
     object::{PolicyRef, Rule, Spec},
     rules::RuleTable,
-    set::PolicySet,
+    set::{Options, PolicySet},
+    subject::Subject,
     world::World,
 };
 pub use digest::Digest;
@@ -24,13 +24,6 @@ use table::Table;
 
 /// More entries than this for one endpoint and direction are refused before they fill the memory.
 pub const MAX_ENTRIES: usize = 1 << 20;
-
-/// Whose policy is compiled.
-#[derive(Clone, Copy, Debug)]
-pub struct Subject<'a> {
-    /// The endpoint's labels.
-    pub labels: &'a Labels,
-}
 
 /// Why policies cannot be compiled against a world.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -126,16 +119,36 @@ pub fn compile(
     world: &mut World,
     rules: &mut RuleTable,
 ) -> Result<Compiled, CompileError> {
-    let selecting = policies.selecting(subject.labels);
+    let selecting = policies.selecting(subject);
+    let ground = Ground {
+        subject,
+        options: policies.options(),
+    };
     Ok(Compiled {
-        ingress: compile_direction(&selecting, subject, Direction::Ingress, world, rules)?,
-        egress: compile_direction(&selecting, subject, Direction::Egress, world, rules)?,
+        ingress: compile_direction(&selecting, ground, Direction::Ingress, world, rules)?,
+        egress: compile_direction(&selecting, ground, Direction::Egress, world, rules)?,
     })
+}
+
+/// For whom is compiled, and what holds besides the policies.
+#[derive(Clone, Copy)]
+struct Ground<'a> {
+    subject: Subject<'a>,
+    options: Options,
+}
+
+impl Ground<'_> {
+    const fn lets_localhost(self, direction: Direction) -> bool {
+        match (self.subject, direction) {
+            (Subject::Endpoint { .. }, Direction::Ingress) => self.options.allow_localhost,
+            (Subject::Endpoint { .. }, Direction::Egress) | (Subject::Node { .. }, _) => false,
+        }
+    }
 }
 
 fn compile_direction(
     selecting: &[(&Arc<PolicyRef>, &Spec)],
-    subject: Subject<'_>,
+    ground: Ground<'_>,
     direction: Direction,
     world: &mut World,
     rules: &mut RuleTable,
@@ -159,13 +172,17 @@ fn compile_direction(
         .collect();
     default_deny.dedup();
 
-    let ports = world.named_ports_of(subject.labels).cloned();
+    let ports = world.named_ports_of(ground.subject.labels()).cloned();
     let mut table = Table::new(direction, &candidates, rules);
     for (parts, peers) in parts::groups(&candidates, ports.as_ref(), world)? {
         table.add(&parts, &peers)?;
     }
     if default_deny.is_empty() {
-        table.allow_by_default();
+        table.allow_by_default(PolicyKey::ANY_PEER);
+    } else if ground.lets_localhost(direction) {
+        for host in peers::host(world) {
+            table.allow_by_default(host);
+        }
     }
     let mut entries = table.into_entries();
     entries.sort_by_key(CompiledEntry::order);

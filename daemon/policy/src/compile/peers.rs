@@ -57,6 +57,13 @@ pub(super) fn numbers(rule: &Rule, world: &mut World) -> Result<PeerNumbers, Com
     Ok(PeerNumbers::Of(numbers))
 }
 
+/// The identities of this node.
+pub(super) fn host(world: &mut World) -> BTreeSet<u32> {
+    let mut numbers = BTreeSet::new();
+    add_entity(Entity::Host, world, &mut numbers);
+    numbers
+}
+
 fn add_entity(entity: Entity, world: &mut World, numbers: &mut BTreeSet<u32>) {
     let mut reserved = |name| {
         let selector = Selector::default().and(Requirement::Exists(Key::of(SOURCE_RESERVED, name)));

@@ -64,15 +64,15 @@ impl<'a> Table<'a> {
         Ok(())
     }
 
-    /// Allows what no rule speaks about. A rule that already covers any peer on any protocol
+    /// Allows a peer what no rule speaks about. A rule that already covers the peer on any protocol
     /// outranks it.
-    pub(super) fn allow_by_default(&mut self) {
+    pub(super) fn allow_by_default(&mut self, peer: u32) {
         let winners = Winners {
             precedence: precedence(Level::DEFAULT, Action::Allow),
             rules: Vec::new(),
         };
         let entry = self.entry(
-            PolicyKey::ANY_PEER,
+            peer,
             Cover::All,
             Action::Allow,
             &winners,

@@ -19,7 +19,7 @@ use crate::{
 /// say so: a protocol without ports, a peer without address and labels, a subject that is no
 /// workload. A deny rule still wins over it.
 pub fn suggest(query: &Query<'_>) -> Option<String> {
-    let namespace = query.subject.namespace()?;
+    let namespace = query.subject.labels().namespace()?;
     let (list, far) = match query.direction {
         Direction::Ingress => ("ingress", "from"),
         Direction::Egress => ("egress", "to"),
@@ -35,7 +35,7 @@ pub fn suggest(query: &Query<'_>) -> Option<String> {
         "kind": "CiliumNetworkPolicy",
         "metadata": {"name": name.to_ascii_lowercase(), "namespace": namespace},
         "spec": {
-            "endpointSelector": match_labels(own_labels(query.subject)),
+            "endpointSelector": match_labels(own_labels(query.subject.labels())),
             list: [rule],
         },
     });

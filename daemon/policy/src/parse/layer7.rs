@@ -62,6 +62,25 @@ pub(super) fn limit(
     }
 }
 
+/// Reports rules above layer 4 where there can be none: traffic of a node goes through no proxy.
+pub(super) fn refuse(rule: &Object<'_>) -> Option<()> {
+    let mut found = false;
+    for entry in rule.items("toPorts").unwrap_or_default() {
+        let entries = entry.entries()?;
+        for (_, field) in entries
+            .iter()
+            .filter(|(name, field)| FIELDS.contains(name) && !field.is_blank())
+        {
+            found = true;
+            field.refuse(
+                "is not for nodes",
+                "judge nodes by ports alone, or use endpointSelector for workloads",
+            );
+        }
+    }
+    (!found).then_some(())
+}
+
 /// Whether there is any rule.
 fn rules(field: &Field<'_>, destinations: &[Destination], direction: Direction) -> Option<bool> {
     let rules = field.object(&KINDS, &[])?;

@@ -19,6 +19,7 @@ use crate::{
         Destination, Destinations, PeerSelector, Peers, PolicyRef, PortRange, Rule, RuleRef, Spec,
     },
     selector::{Key, Requirement, Selector},
+    subject::Subjects,
     syntax,
 };
 
@@ -47,7 +48,7 @@ pub(super) fn read(field: &Field<'_>, policy: &Arc<PolicyRef>) -> Option<Spec> {
         }
     }
     Some(Spec {
-        subject: subject?.and(in_namespace(policy)),
+        subject: Subjects::Endpoints(subject?.and(in_namespace(policy))),
         default_deny_ingress: ingress,
         default_deny_egress: egress,
         judges_ingress: ingress,

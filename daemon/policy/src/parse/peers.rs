@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     cidr,
-    labels::{NAMESPACE_KEY, SOURCE_K8S},
+    labels::{NAMESPACE_KEY, SOURCE_K8S, SOURCE_RESERVED},
     object::{CidrGroups, CidrSet, Entity, GroupSelector, PeerSelector, Peers},
     selector::{Key, Requirement, Selector},
     syntax,
@@ -23,6 +23,7 @@ pub(super) struct Names {
     pub(super) entities: &'static str,
     pub(super) cidr: &'static str,
     pub(super) cidr_set: &'static str,
+    pub(super) nodes: &'static str,
     /// Kinds only one direction has.
     pub(super) more: &'static [&'static str],
 }
@@ -54,7 +55,13 @@ pub(super) fn read(
     context: &Context<'_>,
     action: Action,
 ) -> Option<Option<Peers>> {
-    let enforced = [names.endpoints, names.entities, names.cidr, names.cidr_set];
+    let enforced = [
+        names.endpoints,
+        names.entities,
+        names.cidr,
+        names.cidr_set,
+        names.nodes,
+    ];
     let mut used: Option<&str> = None;
     let mut peers: Option<Vec<Option<PeerSelector>>> = None;
     for kind in enforced.iter().chain(names.more).copied() {
@@ -74,6 +81,12 @@ pub(super) fn read(
         let peers = peers.get_or_insert_default();
         if kind == FQDNS {
             fqdns(field, &items, action)?;
+            continue;
+        }
+        if kind == names.nodes {
+            for item in &items {
+                peers.extend(nodes(item));
+            }
             continue;
         }
         let read = |item: &Field<'_>| match kind {
@@ -117,6 +130,15 @@ fn endpoints(item: &Field<'_>, context: &Context<'_>) -> Option<PeerSelector> {
     Some(PeerSelector::Labels(complete(selector, context)))
 }
 
+/// Nodes by their labels: this one, or another.
+fn nodes(item: &Field<'_>) -> [Option<PeerSelector>; 2] {
+    let selector = selector::read(item);
+    ["host", "remote-node"].map(|kind| {
+        let here = Requirement::Exists(Key::of(SOURCE_RESERVED, kind));
+        Some(PeerSelector::Labels(selector.clone()?.and(here)))
+    })
+}
+
 /// A peer selector that says nothing about namespaces means the policy's own; in a policy of all
 /// namespaces it means endpoints that have one.
 fn complete(selector: Selector, context: &Context<'_>) -> Selector {
@@ -126,7 +148,7 @@ fn complete(selector: Selector, context: &Context<'_>) -> Selector {
     let key = Key::of(SOURCE_K8S, NAMESPACE_KEY);
     match &context.policy.namespace {
         Some(namespace) => selector.and(Requirement::equals(key, namespace)),
-        None if context.subject.names_reserved_key("init") => selector,
+        None if context.subject.selector().names_reserved_key("init") => selector,
         None => selector.and(Requirement::Exists(key)),
     }
 }

@@ -6,37 +6,30 @@ use flowd_abi::{Action, Direction};
 
 use super::{
     field::{Field, Object, Refused},
-    icmp,
+    icmp, layer7,
     peers::{self, Names},
     ports,
     spec::Context,
 };
 use crate::{
     object::{Destinations, Peers, Rule, RuleRef},
+    subject::Subjects,
     syntax,
 };
 
 const REQUIRES: &str = "it was removed from the language; add its labels to each peer selector";
 const GROUPS: &str = "cloud provider groups are not supported; use CIDRs";
-const NODES: &str = "node selectors are not supported; use the entities host and remote-node";
 
-const REFUSED_INGRESS: [Refused; 3] = [
-    ("fromRequires", REQUIRES),
-    ("fromGroups", GROUPS),
-    ("fromNodes", NODES),
-];
+const REFUSED_INGRESS: [Refused; 2] = [("fromRequires", REQUIRES), ("fromGroups", GROUPS)];
 
-const REFUSED_EGRESS: [Refused; 3] = [
-    ("toRequires", REQUIRES),
-    ("toGroups", GROUPS),
-    ("toNodes", NODES),
-];
+const REFUSED_EGRESS: [Refused; 2] = [("toRequires", REQUIRES), ("toGroups", GROUPS)];
 
 const INGRESS: Names = Names {
     endpoints: "fromEndpoints",
     entities: "fromEntities",
     cidr: "fromCIDR",
     cidr_set: "fromCIDRSet",
+    nodes: "fromNodes",
     more: &[],
 };
 
@@ -45,6 +38,7 @@ const EGRESS: Names = Names {
     entities: "toEntities",
     cidr: "toCIDR",
     cidr_set: "toCIDRSet",
+    nodes: "toNodes",
     more: &[peers::FQDNS, peers::SERVICES],
 };
 
@@ -65,13 +59,19 @@ pub(super) fn read(
         names.entities,
         names.cidr,
         names.cidr_set,
+        names.nodes,
         "toPorts",
         "icmps",
         "authentication",
     ];
     let rule = field.object(&[&own, names.more].concat(), refused)?;
     let peers = peers::read(&rule, &names, context, action);
-    let ports = ports::read(&rule, direction, action);
+    let ports = match context.subject {
+        Subjects::Endpoints(_) => ports::read(&rule, direction, action),
+        Subjects::Nodes(_) => {
+            layer7::refuse(&rule).and_then(|()| ports::read(&rule, direction, action))
+        }
+    };
     let types = icmp::read(&rule);
     let authenticated = authentication(&rule, action);
     let destinations = match (ports?, types?) {

@@ -5,21 +5,23 @@ use std::sync::Arc;
 use flowd_abi::{Action, Direction};
 
 use super::{
-    field::{Field, Object, Refused},
+    field::{Field, Object},
     rule, selector,
 };
 use crate::{
     labels::Label,
-    object::{PolicyRef, Rule, Spec},
+    object::{Kind, PolicyRef, Rule, Spec},
     selector::Selector,
+    subject::Subjects,
     syntax,
 };
 
 /// A longer log value than the language allows.
 const MAX_LOG: usize = 32;
 
-const FIELDS: [&str; 9] = [
+const FIELDS: [&str; 10] = [
     "endpointSelector",
+    "nodeSelector",
     "ingress",
     "ingressDeny",
     "egress",
@@ -29,11 +31,6 @@ const FIELDS: [&str; 9] = [
     "description",
     "log",
 ];
-
-const REFUSED: [Refused; 1] = [(
-    "nodeSelector",
-    "policies for nodes are not enforced yet; use endpointSelector for workloads",
-)];
 
 /// The four lists, in the order they are read.
 const LISTS: [(&str, Direction, Action); 4] = [
@@ -47,7 +44,7 @@ const LISTS: [(&str, Direction, Action); 4] = [
 pub(super) struct Context<'a> {
     pub(super) policy: &'a Arc<PolicyRef>,
     pub(super) spec: Option<u32>,
-    pub(super) subject: &'a Selector,
+    pub(super) subject: &'a Subjects,
     pub(super) log: Option<String>,
 }
 
@@ -57,12 +54,12 @@ pub(super) fn read(
     policy: &Arc<PolicyRef>,
     position: Option<u32>,
 ) -> Option<Spec> {
-    let spec = field.object(&FIELDS, &REFUSED)?;
+    let spec = field.object(&FIELDS, &[])?;
     let subject = subject(&spec, policy);
     if let Some(description) = spec.get("description") {
         description.text();
     }
-    let everyone = Selector::default();
+    let everyone = Subjects::Endpoints(Selector::default());
     let context = Context {
         policy,
         spec: position,
@@ -86,7 +83,7 @@ pub(super) fn read(
     finish(&spec, subject?, rules)
 }
 
-fn finish(spec: &Object<'_>, subject: Selector, rules: Vec<Rule>) -> Option<Spec> {
+fn finish(spec: &Object<'_>, subject: Subjects, rules: Vec<Rule>) -> Option<Spec> {
     let has = |direction| {
         rules
             .iter()
@@ -129,9 +126,31 @@ fn log(field: &Field<'_>) -> Option<String> {
     Some(value.to_owned())
 }
 
-/// The subjects of a namespaced policy are always those of its namespace, unless it is about
+/// Workloads, or nodes.
+fn subject(spec: &Object<'_>, policy: &PolicyRef) -> Option<Subjects> {
+    let Some(nodes) = spec.get("nodeSelector") else {
+        return endpoints(spec, policy).map(Subjects::Endpoints);
+    };
+    if spec.get("endpointSelector").is_some() {
+        nodes.refuse(
+            "cannot be combined with endpointSelector",
+            "write two specs: one for the nodes, one for the workloads",
+        );
+        return None;
+    }
+    if policy.kind != Kind::CiliumClusterwideNetworkPolicy {
+        nodes.refuse(
+            "nodes are in no namespace",
+            "make the policy a CiliumClusterwideNetworkPolicy, or use endpointSelector",
+        );
+        return None;
+    }
+    selector::read(nodes).map(Subjects::Nodes)
+}
+
+/// The workloads of a namespaced policy are always those of its namespace, unless it is about
 /// endpoints that have no namespace yet.
-fn subject(spec: &Object<'_>, policy: &PolicyRef) -> Option<Selector> {
+fn endpoints(spec: &Object<'_>, policy: &PolicyRef) -> Option<Selector> {
     let field = spec.require(
         "endpointSelector",
         "write endpointSelector: {} to mean every endpoint",

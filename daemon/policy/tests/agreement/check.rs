@@ -4,8 +4,8 @@ use std::{collections::BTreeSet, net::IpAddr};
 
 use flowd_abi::{Action, Direction, PolicyKey, protocol};
 use flowd_policy::{
-    Answer, Compiled, CompiledEntry, Entity, Hit, Labels, MatchType, NamedPorts, Peer,
-    PeerSelector, Peers, PolicySet, Query, RuleRef, RuleTable, Subject, Target, World, cidr,
+    Answer, Compiled, CompiledEntry, Entity, Hit, Label, Labels, MatchType, NamedPorts, Options,
+    Peer, PeerSelector, Peers, PolicySet, Query, RuleRef, RuleTable, Subject, Target, World, cidr,
     compile, evaluate, labels, parse,
 };
 
@@ -107,13 +107,28 @@ struct Known {
     named_ports: Option<NamedPorts>,
 }
 
+/// Labels of this node and of another, by identity.
+const NODES: [(u32, &str, &str); 2] = [(1, "host", "edge"), (6, "remote-node", "worker")];
+
+/// How a file says that the host is always let in.
+pub(crate) const LOCALHOST: &str = "# allow_localhost\n";
+
 /// Both engines on every subject, direction, peer and destination.
 pub(crate) fn agree(text: &str) -> Result<Asked, String> {
     let policies: PolicySet = parse("random.yaml", text)
         .map_err(|errors| format!("{errors:?}\n{text}"))?
         .into_iter()
         .collect();
+    let options = Options {
+        allow_localhost: text.starts_with(LOCALHOST),
+    };
+    let policies = policies.with_options(options);
     let mut world = World::new();
+    for (identity, reserved, role) in NODES {
+        let own = [("reserved", reserved, ""), ("k8s", "role", role)];
+        let labels = own.map(|(source, key, value)| Label::new(source, key, value));
+        world.insert(identity, labels.into_iter().collect());
+    }
     for (identity, namespace, user) in ENDPOINTS {
         let labels = labels::for_endpoint(namespace, user.iter().copied()).unwrap();
         world.insert(identity, labels);
@@ -126,11 +141,12 @@ pub(crate) fn agree(text: &str) -> Result<Asked, String> {
     world.set_classes((0x0100_0000..).zip(policies.prefixes()).collect());
     let peers = peers(&world);
     let mut asked = Asked::default();
-    for (identity, ..) in ENDPOINTS {
+    let endpoints = ENDPOINTS.map(|(identity, ..)| identity);
+    for identity in endpoints.into_iter().chain([1]) {
         let labels = world.identities()[&identity].clone();
         let own_ports = world.named_ports().get(&identity).cloned();
         let mut rules = RuleTable::new();
-        let subject = Subject { labels: &labels };
+        let subject = Subject::of(&labels);
         let compiled = compile(&policies, subject, &mut world, &mut rules).unwrap();
         for direction in Direction::ALL {
             let entries = compiled
@@ -141,7 +157,7 @@ pub(crate) fn agree(text: &str) -> Result<Asked, String> {
             for peer in &peers {
                 for (protocol, port) in destinations() {
                     let query = Query {
-                        subject: &labels,
+                        subject,
                         direction,
                         peer: Peer {
                             labels: &peer.labels,
@@ -153,6 +169,7 @@ pub(crate) fn agree(text: &str) -> Result<Asked, String> {
                             Direction::Ingress => own_ports.as_ref(),
                             Direction::Egress => peer.named_ports.as_ref(),
                         },
+                        options,
                     };
                     let expected = evaluate(policies.policies(), &query);
                     asked.count(&expected);

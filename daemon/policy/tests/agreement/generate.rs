@@ -1,15 +1,19 @@
 //! Random policies as text, drawn from few enough values that rules often meet.
 
 use proptest::{
+    bool::weighted,
     collection::vec,
     option,
     prelude::{BoxedStrategy, Just, Strategy, any, prop_oneof},
     sample::select,
 };
 
+use crate::check::LOCALHOST;
+
 #[derive(Clone, Debug)]
 struct Policy {
     namespace: Option<&'static str>,
+    nodes: bool,
     subject: &'static str,
     rules: Vec<Rule>,
     default_deny: (Option<bool>, Option<bool>),
@@ -78,6 +82,13 @@ const ENTITIES: [&str; 11] = [
     "none",
 ];
 
+/// Nodes by their labels.
+const NODES: [&str; 3] = [
+    "{}",
+    "{matchLabels: {role: edge}}",
+    "{matchExpressions: [{key: role, operator: NotIn, values: [edge]}]}",
+];
+
 const CIDRS: [&str; 9] = [
     "0.0.0.0/0",
     "10.0.0.0/8",
@@ -108,20 +119,23 @@ pub(crate) const ICMP_TYPES: [u8; 4] = [0, 3, 8, 128];
 
 pub(crate) fn file() -> impl Strategy<Value = String> {
     let kubernetes = vec(select(&NETWORK_POLICIES[..]), 0..2);
-    (vec(policy(), 1..5), kubernetes).prop_map(|(policies, kubernetes)| {
-        let network_policy = |(index, spec): (usize, &str)| {
-            format!(
-                "---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\n\
+    (vec(policy(), 1..5), kubernetes, weighted(0.2)).prop_map(
+        |(policies, kubernetes, localhost)| {
+            let network_policy = |(index, spec): (usize, &str)| {
+                format!(
+                    "---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\n\
                  metadata: {{name: k{index}, namespace: shop}}\nspec: {spec}\n"
-            )
-        };
-        let kubernetes: String = kubernetes
-            .into_iter()
-            .enumerate()
-            .map(network_policy)
-            .collect();
-        text(&policies) + &kubernetes
-    })
+                )
+            };
+            let kubernetes: String = kubernetes
+                .into_iter()
+                .enumerate()
+                .map(network_policy)
+                .collect();
+            let localhost = if localhost { LOCALHOST } else { "" };
+            localhost.to_owned() + &text(&policies) + &kubernetes
+        },
+    )
 }
 
 fn policy() -> impl Strategy<Value = Policy> {
@@ -132,9 +146,11 @@ fn policy() -> impl Strategy<Value = Policy> {
         select(&SELECTORS[..9]),
         vec(rule(), 1..5),
         default_deny,
+        weighted(0.4),
     )
-        .prop_map(|(namespace, subject, rules, default_deny)| Policy {
+        .prop_map(|(namespace, subject, rules, default_deny, nodes)| Policy {
             namespace,
+            nodes: nodes && namespace.is_none(),
             subject,
             rules,
             default_deny,
@@ -146,18 +162,14 @@ fn rarely<S: Strategy>(strategy: S) -> impl Strategy<Value = Option<S::Value>> {
 }
 
 fn rule() -> impl Strategy<Value = Rule> {
-    (
-        any::<bool>(),
-        proptest::bool::weighted(0.3),
-        peers(),
-        destinations(),
-    )
-        .prop_map(|(ingress, deny, peers, destinations)| Rule {
+    (any::<bool>(), weighted(0.3), peers(), destinations()).prop_map(
+        |(ingress, deny, peers, destinations)| Rule {
             ingress,
             deny,
             peers,
             destinations,
-        })
+        },
+    )
 }
 
 fn peers() -> BoxedStrategy<Peers> {
@@ -169,6 +181,7 @@ fn peers() -> BoxedStrategy<Peers> {
         1 => Just(Peers::Absent),
         4 => listed("Endpoints", &SELECTORS),
         2 => listed("Entities", &ENTITIES),
+        1 => listed("Nodes", &NODES),
         2 => listed("CIDR", &CIDRS),
         2 => listed("CIDRSet", &SETS),
     ]
@@ -207,7 +220,12 @@ fn document(index: usize, policy: &Policy) -> String {
     };
     let mut text = format!(
         "---\napiVersion: cilium.io/v2\nkind: {kind}\nmetadata: {{name: p{index}{namespace}}}\n\
-         spec:\n  endpointSelector: {}\n",
+         spec:\n  {}: {}\n",
+        if policy.nodes {
+            "nodeSelector"
+        } else {
+            "endpointSelector"
+        },
         policy.subject
     );
     let (ingress, egress) = policy.default_deny;

@@ -79,7 +79,7 @@ fn compile_all(policies: &PolicySet, world: &mut World) -> Vec<Compiled> {
     let mut rules = RuleTable::new();
     subjects
         .iter()
-        .map(|labels| compile(policies, Subject { labels }, world, &mut rules).unwrap())
+        .map(|labels| compile(policies, Subject::Endpoint { labels }, world, &mut rules).unwrap())
         .collect()
 }
 

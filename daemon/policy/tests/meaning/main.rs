@@ -3,6 +3,7 @@
 
 mod later;
 mod network_policy;
+mod nodes;
 mod objects;
 mod peers;
 mod ports;
@@ -11,7 +12,9 @@ use flowd_abi::{
     Direction,
     protocol::{TCP, UDP},
 };
-use flowd_policy::{Answer, Labels, Peer, Policy, Query, evaluate, labels, parse};
+use flowd_policy::{
+    Answer, Labels, Options, Peer, Policy, Query, Subject, evaluate, labels, parse,
+};
 
 fn endpoint(text: &str) -> Labels {
     let (namespace, app) = text.split_once('/').unwrap();
@@ -48,12 +51,13 @@ fn answer(
     evaluate(
         policies,
         &Query {
-            subject: &subject,
+            subject: Subject::Endpoint { labels: &subject },
             direction,
             peer,
             protocol,
             port,
             named_ports: Some(&named_ports),
+            options: Options::default(),
         },
     )
 }
