@@ -30,7 +30,8 @@ use crate::{
         tables::Tables,
     },
     metrics::{FlowMetrics, Metrics},
-    observe::uuid::Boot,
+    observe::{filter, uuid::Boot},
+    reload::Reload,
     resolve::{Numbers, Resolver},
     serve::{self, Sources, grpc, stop},
     sources::{Source, Watch},
@@ -65,11 +66,17 @@ impl App {
         let started = i64::try_from(realtime()).unwrap_or_default();
         let board = Board::new(started);
         let (writer, log) = flow::log::new(config.flow_log_capacity);
-        let flows = Arc::new(FlowMetrics::default());
         let directory = DirectoryHandle::new(Directory {
             node_name: config.node_name.clone(),
             ..Directory::default()
         });
+        let boot = Boot::random();
+        let asked = filter::Context {
+            directory: directory.clone(),
+            boot,
+        };
+        let flows = FlowMetrics::new(&config.counting, &asked).context("metrics.plugins")?;
+        let flows = Arc::new(flows);
         let (stopper, stop) = stop::stop();
         let sources = Sources {
             log: log.clone(),
@@ -77,7 +84,7 @@ impl App {
             policies: Default::default(),
             status: board.handle(),
             flows: Arc::clone(&flows),
-            boot: Boot::random(),
+            boot,
             stop,
         };
         let stopping = Arc::new(AtomicBool::new(false));
@@ -165,6 +172,11 @@ impl App {
                 serve::metrics::serve(doors.metrics, self.metrics.clone(), status, stop).await;
             served.context("the metrics")
         };
+        let reload = Reload::new(self.config.file.clone(), sources.clone());
+        let reload = async {
+            let run = reload.run(sources.stop.clone()).await;
+            run.context("reloading the configuration")
+        };
         let stopper = &self.stopper;
         let signal = async {
             let name = signal().await;
@@ -173,7 +185,7 @@ impl App {
             Ok(())
         };
         // A door that fails ends the daemon, so that whoever keeps it running knows.
-        tokio::try_join!(signal, unix, tcp, web, metrics)?;
+        tokio::try_join!(signal, unix, tcp, web, metrics, reload)?;
         drop(doors.file);
         self.stop_threads();
         Ok(())

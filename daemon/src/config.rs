@@ -1,5 +1,7 @@
 //! The configuration: flags before environment before file before defaults, checked as a whole.
 
+mod metrics;
+
 use std::{
     fs,
     net::SocketAddr,
@@ -10,7 +12,10 @@ use clap::{Args, ValueEnum};
 use serde::Deserialize;
 use thiserror::Error;
 
-use crate::kernel::{AttachMode, Sizes, Timeouts};
+use crate::{
+    kernel::{AttachMode, Sizes, Timeouts},
+    metrics::Settings,
+};
 
 mod policy;
 
@@ -42,7 +47,7 @@ pub struct Flags {
     /// Loopback address of the web page [default: 127.0.0.1:8735].
     #[arg(long, env = "FLOWD_WEB", value_name = "ADDRESS")]
     pub web: Option<SocketAddr>,
-    /// Address of /metrics and /healthz [default: 127.0.0.1:9965].
+    /// Address of /metrics, /healthz, /livez and /readyz [default: 127.0.0.1:9965].
     #[arg(long, env = "FLOWD_METRICS", value_name = "ADDRESS")]
     pub metrics: Option<SocketAddr>,
     /// Network namespace whose devices are guarded [default: the daemon's own].
@@ -84,7 +89,7 @@ struct File {
     socket: Option<PathBuf>,
     listen: Option<SocketAddr>,
     web: Option<SocketAddr>,
-    metrics: Option<SocketAddr>,
+    metrics: metrics::FileMetrics,
     netns: Option<PathBuf>,
     node_name: Option<String>,
     attach: Option<String>,
@@ -122,8 +127,10 @@ struct FileTimeouts {
 }
 
 /// Everything the daemon is told.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Config {
+    /// The file it was read from.
+    pub file: Option<PathBuf>,
     /// Directory of the pins.
     pub bpffs: PathBuf,
     /// Directory of what survives a restart.
@@ -140,6 +147,8 @@ pub struct Config {
     pub web: SocketAddr,
     /// Address of the metrics.
     pub metrics: SocketAddr,
+    /// What the metrics count.
+    pub counting: Settings,
     /// The guarded namespace, when it is not the daemon's own.
     pub netns: Option<PathBuf>,
     /// Name of this node.
@@ -199,10 +208,27 @@ impl Config {
             Some(path) => read(path)?,
             None => File::default(),
         };
-        let config = merge(flags, file).map_err(|problem| ConfigError::Invalid(vec![problem]))?;
-        let problems = config.problems();
+        let mut problems = Vec::new();
+        let config = merge(flags, file, &mut problems)
+            .map_err(|problem| ConfigError::Invalid(vec![problem]))?;
+        problems.append(&mut config.problems());
         if problems.is_empty() {
             Ok(config)
+        } else {
+            Err(ConfigError::Invalid(problems))
+        }
+    }
+
+    /// What the metrics are to count, as the file says now.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read or parsed, or the section cannot work.
+    pub fn counting(path: &Path) -> Result<Settings, ConfigError> {
+        let mut problems = Vec::new();
+        let settings = read(path)?.metrics.settings(&mut problems);
+        if problems.is_empty() {
+            Ok(settings)
         } else {
             Err(ConfigError::Invalid(problems))
         }
@@ -290,7 +316,7 @@ fn read(path: &Path) -> Result<File, ConfigError> {
     })
 }
 
-fn merge(flags: Flags, file: File) -> Result<Config, String> {
+fn merge(flags: Flags, file: File, problems: &mut Vec<String>) -> Result<Config, String> {
     let attach = match (flags.attach, file.attach) {
         (Some(attach), _) => attach,
         (None, Some(text)) => AttachMode::from_str(&text, true)
@@ -306,6 +332,7 @@ fn merge(flags: Flags, file: File) -> Result<Config, String> {
     };
     let (sizes, timeouts) = (Sizes::default(), Timeouts::default());
     Ok(Config {
+        file: flags.config,
         bpffs: path(flags.bpffs, file.bpffs, "/sys/fs/bpf/flowd"),
         state: path(flags.state, file.state, "/var/lib/flowd"),
         policies: path(flags.policies, file.policies, "/etc/flowd/policies"),
@@ -313,7 +340,8 @@ fn merge(flags: Flags, file: File) -> Result<Config, String> {
         socket: path(flags.socket, file.socket, "/run/flowd/flowd.sock"),
         listen: flags.listen.or(file.listen),
         web: address(flags.web, file.web, 8735),
-        metrics: address(flags.metrics, file.metrics, 9965),
+        metrics: address(flags.metrics, file.metrics.listen, 9965),
+        counting: file.metrics.settings(problems),
         netns: flags.netns.or(file.netns),
         node_name: flags.node_name.or(file.node_name).unwrap_or_else(host_name),
         attach,

@@ -16,6 +16,7 @@ pub mod kernel;
 pub mod logging;
 pub mod metrics;
 pub mod observe;
+mod reload;
 pub mod resolve;
 pub mod serve;
 pub mod sources;

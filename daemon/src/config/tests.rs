@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn loaded(text: &str, flags: Flags) -> Result<Config, ConfigError> {
+pub(super) fn loaded(text: &str, flags: Flags) -> Result<Config, ConfigError> {
     let root = tempfile::tempdir().expect("a directory");
     let path = root.path().join("flowd.yaml");
     fs::write(&path, text).expect("written");

@@ -1,6 +1,7 @@
 //! One side of a flow, as it was known when the flow was told.
 
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use flowd_policy::labels::{Label, Labels};
@@ -41,6 +42,8 @@ pub struct Workload {
 /// One side of a flow. Immutable and shared by all flows that saw it in the same light.
 #[derive(Debug)]
 pub struct Party {
+    /// A number of its own: no other party of this run has it.
+    pub serial: u64,
     /// Endpoint id when it is a workload of this node, else 0.
     pub endpoint_id: u32,
     /// Identity the datapath judged it by.
@@ -64,7 +67,9 @@ pub struct Party {
 impl Party {
     /// Somebody known by identity only.
     pub fn identity(identity: u32, labels: Vec<String>) -> Self {
+        static SERIALS: AtomicU64 = AtomicU64::new(0);
         Self {
+            serial: SERIALS.fetch_add(1, Ordering::Relaxed),
             endpoint_id: 0,
             identity,
             namespace: String::new(),

@@ -1,7 +1,9 @@
 //! Building a family at scrape time.
 
 use prometheus::core::Desc;
-use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
+use prometheus::proto::{
+    Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType,
+};
 
 /// A family that is being filled in.
 #[derive(Debug)]
@@ -20,6 +22,11 @@ impl Family {
     /// A gauge.
     pub fn gauge(name: &str, help: &str) -> Self {
         Self::new(name, help, MetricType::GAUGE)
+    }
+
+    /// A histogram.
+    pub fn histogram(name: &str, help: &str) -> Self {
+        Self::new(name, help, MetricType::HISTOGRAM)
     }
 
     fn new(name: &str, help: &str, kind: MetricType) -> Self {
@@ -43,13 +50,7 @@ impl Family {
 
     /// Adds a series.
     pub fn push(&mut self, labels: &[(&str, &str)], value: f64) {
-        let mut pairs: Vec<LabelPair> = labels
-            .iter()
-            .map(|(name, value)| pair(name, value))
-            .collect();
-        pairs.sort_by(|one, other| one.name().cmp(other.name()));
-        let mut row = Metric::default();
-        row.set_label(pairs);
+        let mut row = row(labels);
         if self.kind == MetricType::COUNTER {
             let mut counter = Counter::default();
             counter.set_value(value);
@@ -69,6 +70,34 @@ impl Family {
         }
     }
 
+    /// Adds a series of a histogram: the count of each bucket alone, the last of them past the last
+    /// bound, and the sum, in units of which `scale` make one of the unit that is served.
+    pub fn push_histogram(
+        &mut self,
+        labels: &[(&str, &str)],
+        bounds: &[u64],
+        scale: f64,
+        buckets: &[u64],
+        sum: u64,
+    ) {
+        let mut histogram = Histogram::default();
+        let mut count = 0;
+        let mut served = Vec::with_capacity(bounds.len());
+        for (bound, alone) in bounds.iter().zip(buckets) {
+            count += alone;
+            let mut bucket = Bucket::default();
+            bucket.set_upper_bound(number(*bound) / scale);
+            bucket.set_cumulative_count(count);
+            served.push(bucket);
+        }
+        histogram.set_bucket(served);
+        histogram.set_sample_count(buckets.iter().sum());
+        histogram.set_sample_sum(number(sum) / scale);
+        let mut row = row(labels);
+        row.set_histogram(histogram);
+        self.rows.push(row);
+    }
+
     /// The family, `None` while it has no series (the text format has no room for such).
     pub fn finish(mut self) -> Option<MetricFamily> {
         if self.rows.is_empty() {
@@ -77,6 +106,17 @@ impl Family {
         self.family.set_metric(self.rows);
         Some(self.family)
     }
+}
+
+fn row(labels: &[(&str, &str)]) -> Metric {
+    let mut pairs: Vec<LabelPair> = labels
+        .iter()
+        .map(|(name, value)| pair(name, value))
+        .collect();
+    pairs.sort_by(|one, other| one.name().cmp(other.name()));
+    let mut row = Metric::default();
+    row.set_label(pairs);
+    row
 }
 
 fn pair(name: &str, value: &str) -> LabelPair {

@@ -6,7 +6,7 @@ use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 
 use super::FlowMetrics;
-use super::counts::Outcome;
+use super::facts::Outcome;
 use super::family::{Family, describe, number};
 use crate::flow::{Log, pipeline::Ring};
 use crate::observe::extension::reason_name;
@@ -48,6 +48,16 @@ impl Collector for HealthCollector {
             Family::gauge("flowd_build_info", "The version that runs.")
                 .with(&[("version", VERSION)], 1.0),
         );
+        families.extend(settings(&self.flows));
+        if self.flows.cilium_version() {
+            families.push(
+                Family::gauge(
+                    "cilium_version",
+                    "Asked by Hubble's dashboards for their clusters; the version is flowd's.",
+                )
+                .with(&[("version", &format!("flowd {VERSION}"))], 1.0),
+            );
+        }
         families.into_iter().filter_map(Family::finish).collect()
     }
 }
@@ -123,9 +133,9 @@ fn ledger(status: &Status) -> Vec<Family> {
 }
 
 fn pipeline(flows: &FlowMetrics, log: &Log) -> Vec<Family> {
-    let counts = flows.snapshot();
+    let intake = flows.intake();
     let mut received = Family::counter("flowd_events_received_total", "Events taken in.");
-    for (ring, count) in Ring::ALL.into_iter().zip(counts.received) {
+    for (ring, count) in Ring::ALL.into_iter().zip(intake.received) {
         received.push(&[("ring", ring.name())], number(count));
     }
     vec![
@@ -134,7 +144,7 @@ fn pipeline(flows: &FlowMetrics, log: &Log) -> Vec<Family> {
             "flowd_events_undecodable_total",
             "Ring records that were no events.",
         )
-        .with(&[], number(counts.undecodable)),
+        .with(&[], number(intake.undecodable)),
         Family::gauge("flowd_log_flows", "Flows in the log.")
             .with(&[], number(log.stored() as u64)),
         Family::gauge("flowd_log_capacity", "Flows the log can hold.")
@@ -144,6 +154,23 @@ fn pipeline(flows: &FlowMetrics, log: &Log) -> Vec<Family> {
             "Flows that readers of the log were too slow for.",
         )
         .with(&[], number(flows.reader_gap_flows())),
+    ]
+}
+
+fn settings(flows: &FlowMetrics) -> [Family; 2] {
+    let (good, [in_force, refused]) = flows.reloads();
+    [
+        Family::gauge(
+            "flowd_config_last_reload_successful",
+            "Whether the configuration file, as it is, is in force.",
+        )
+        .with(&[], number(u64::from(good))),
+        Family::counter(
+            "flowd_config_reloads_total",
+            "How often the configuration file was read again.",
+        )
+        .with(&[("result", "in_force")], number(in_force))
+        .with(&[("result", "refused")], number(refused)),
     ]
 }
 

@@ -73,8 +73,8 @@ fn endpoint(endpoint: &status::EndpointStatus) -> EndpointStatus {
 }
 
 fn ledger(sources: &Sources, status: &Status) -> Ledger {
-    let counts = sources.flows.snapshot();
-    let [events, drops, _sweep] = counts.received;
+    let intake = sources.flows.intake();
+    let [events, drops, _sweep] = intake.received;
     let mut losses: Vec<SourceLoss> = status
         .losses
         .iter()
@@ -87,13 +87,17 @@ fn ledger(sources: &Sources, status: &Status) -> Ledger {
         source: "readers".to_owned(),
         count: sources.flows.reader_gap_flows(),
     });
+    losses.push(SourceLoss {
+        source: "metric_series".to_owned(),
+        count: sources.flows.folded(),
+    });
     Ledger {
         rows: status.ledger.iter().map(row).collect(),
         deferred_pending: status.pending,
         lost: status.lost,
         events_received: events,
         drops_received: drops,
-        undecodable: counts.undecodable,
+        undecodable: intake.undecodable,
         balanced: status.balances(),
         log_flows: sources.log.stored() as u64,
         log_capacity: sources.log.capacity() as u64,
