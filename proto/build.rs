@@ -5,13 +5,14 @@ use std::{env, error::Error, fs};
 
 use prost::Message;
 
-const FILES: [&str; 6] = [
+const FILES: [&str; 7] = [
     "flow/flow.proto",
     "relay/relay.proto",
     "observer/observer.proto",
     "peer/peer.proto",
     "flowd/v1/flowd.proto",
     "flowd/v1/policy.proto",
+    "flowd/v1/timeline.proto",
 ];
 
 /// Well-known types whose canonical JSON prost and pbjson do not give.

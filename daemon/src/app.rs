@@ -18,7 +18,7 @@ use crate::{
     doors::{Doors, token},
     endpoints,
     enrich::{Directory, DirectoryHandle},
-    flow::{self, Pipeline},
+    flow::{self, Happening, Pipeline, Timeline},
     guard::{Applier, Board, Control, Ledger, Nudge, Parts, Reader, realtime},
     kernel::{
         Attachments, Kernel,
@@ -66,6 +66,8 @@ impl App {
         let started = i64::try_from(realtime()).unwrap_or_default();
         let board = Board::new(started);
         let (writer, log) = flow::log::new(config.flow_log_capacity);
+        let version = crate::observe::flow::VERSION.to_owned();
+        log.timeline().tell(started, Happening::Started { version });
         let directory = DirectoryHandle::new(Directory {
             node_name: config.node_name.clone(),
             ..Directory::default()
@@ -107,7 +109,13 @@ impl App {
         let applied =
             Applied::open(&path).with_context(|| format!("directory {}", path.display()))?;
         let view = sources.policies.clone();
-        let mut control = side.control(&config, directory, view, board.clone(), applied.clone())?;
+        let published = Published {
+            directory,
+            view,
+            board: board.clone(),
+            timeline: log.timeline().clone(),
+        };
+        let mut control = side.control(&config, published, applied.clone())?;
         control.turn();
         let threads = vec![
             spawn("reader", &stopping, move |stop| reader.run(&stop))?,
@@ -204,6 +212,14 @@ impl App {
     }
 }
 
+/// Where the control loop says how it goes.
+struct Published {
+    directory: DirectoryHandle,
+    view: crate::why::PolicyViewHandle,
+    board: Board,
+    timeline: Timeline,
+}
+
 /// What was taken out of the loaded object.
 struct KernelSide {
     kernel: Arc<Mutex<Kernel>>,
@@ -236,9 +252,7 @@ impl KernelSide {
     fn control(
         &mut self,
         config: &Config,
-        directory: DirectoryHandle,
-        view: crate::why::PolicyViewHandle,
-        board: Board,
+        published: Published,
         applied: Applied,
     ) -> anyhow::Result<Control> {
         let namespace = config
@@ -290,9 +304,10 @@ impl KernelSide {
             namespace,
             resolver: Resolver::new(numbers),
             applier,
-            directory,
-            view,
-            board,
+            directory: published.directory,
+            view: published.view,
+            board: published.board,
+            timeline: published.timeline,
             numbers: path,
             node_name: config.node_name.clone(),
         }))

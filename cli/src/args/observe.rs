@@ -14,14 +14,15 @@ Examples:
   flowctl observe --from-pod shop/frontend --to-port 8080 --protocol tcp
   flowctl observe -n shop --not --port 53         a namespace without its DNS
   flowctl observe --drop-reason POLICY_DENIED --last 100 -o json | jq .flow.source
+  flowctl observe agent-events --since 1h         policies and workloads that came, changed or went
   flowctl observe -f --allowlist '{\"source_pod\":[\"shop/\"],\"verdict\":[\"DROPPED\"]}'";
 
 /// Which flows, and how to print them.
 #[derive(Args, Debug)]
 pub struct ObserveArgs {
-    /// `flows` may be spelled out, as in `hubble observe flows`.
-    #[arg(value_parser = ["flows"], hide = true)]
-    pub what: Option<String>,
+    /// What to show [default: flows]
+    #[arg(value_enum)]
+    pub what: Option<What>,
     /// How many, from when.
     #[command(flatten)]
     pub select: SelectArgs,
@@ -34,6 +35,17 @@ pub struct ObserveArgs {
     /// How to print them.
     #[command(flatten)]
     pub format: FormatArgs,
+}
+
+/// What can be shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum What {
+    /// Flows
+    Flows,
+    /// What became of policies, workloads and flowd itself
+    AgentEvents,
+    /// Debug events of the datapath: flowd makes none, a Hubble server may
+    DebugEvents,
 }
 
 /// How many flows, from when to when.

@@ -1,5 +1,6 @@
 //! The commands: each asks, and prints the answer.
 
+mod events;
 mod explain;
 mod input_file;
 mod list;

@@ -7,7 +7,8 @@ use flowd_proto::observer::observer_client::ObserverClient;
 use flowd_proto::observer::{GetFlowsResponse, get_flows_response::ResponseTypes};
 use tokio::time::timeout;
 
-use super::{channel, input_file, print, request};
+use super::{channel, events, input_file, print, request};
+use crate::args::observe::What;
 use crate::args::{ObserveArgs, ServerArgs};
 use crate::client::MAX_ANSWER;
 use crate::failure::Failure;
@@ -15,6 +16,10 @@ use crate::filter::raw_yaml;
 use crate::print::{Paint, Printer, Style, node_status_line, printer};
 
 pub(super) async fn run(server: &ServerArgs, args: &ObserveArgs) -> Result<(), Failure> {
+    match args.what {
+        None | Some(What::Flows) => {}
+        Some(what) => return events::run(server, args, what).await,
+    }
     if args.raw.print_raw_filters {
         let yaml = raw_yaml(&request::filters(args)?)
             .map_err(|error| Failure::Runtime(format!("cannot print the filters: {error}")))?;

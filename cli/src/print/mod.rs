@@ -3,6 +3,7 @@
 mod clean;
 mod compact;
 mod dict;
+mod event;
 mod json;
 mod paint;
 pub mod readable;
@@ -20,6 +21,7 @@ use flowd_proto::observer::GetFlowsResponse;
 use crate::args::observe::Output;
 
 pub use clean::clean;
+pub use event::EventLine;
 pub use paint::{Ink, Paint};
 pub(crate) use table::columns;
 pub use time::TimeFormat;

@@ -17,6 +17,7 @@ use tokio::sync::watch;
 use tokio_stream::wrappers::WatchStream;
 
 use super::record::Record;
+use super::timeline::Timeline;
 
 /// Flows kept when nobody says otherwise: about 26 MB, minutes of a busy node.
 pub const DEFAULT_CAPACITY: usize = 131_072;
@@ -76,8 +77,9 @@ impl Gap {
     }
 }
 
+/// The segments of a log, oldest first.
 #[derive(Debug, Default)]
-struct Segments {
+pub(super) struct Segments {
     list: VecDeque<Arc<Segment>>,
     stored: usize,
 }
@@ -85,6 +87,11 @@ struct Segments {
 impl Segments {
     fn oldest(&self, head: u64) -> u64 {
         self.list.front().map_or(head, |segment| segment.first)
+    }
+
+    /// Flows appended so far.
+    pub(super) fn end(&self) -> u64 {
+        self.list.back().map_or(0, |segment| segment.end())
     }
 
     /// The segment that holds `seq`.
@@ -100,6 +107,7 @@ pub struct Log {
     segments: Arc<RwLock<Segments>>,
     head: watch::Receiver<u64>,
     capacity: usize,
+    timeline: Timeline,
 }
 
 /// The writing side: one per log.
@@ -125,6 +133,7 @@ pub fn new(capacity: usize) -> (Writer, Log) {
         spare: Vec::new(),
     };
     let log = Log {
+        timeline: Timeline::new(segments.clone()),
         segments,
         head: receiver,
         capacity,
@@ -196,6 +205,11 @@ impl Log {
     /// Flows appended since the start; also the sequence number of the next one.
     pub fn seen(&self) -> u64 {
         *self.head.borrow()
+    }
+
+    /// What happened between the flows.
+    pub fn timeline(&self) -> &Timeline {
+        &self.timeline
     }
 
     /// Flows stored now.

@@ -17,6 +17,7 @@ use flowd_policy::{CompileError, Contents, PolicySet};
 use super::{
     Board,
     applier::Applier,
+    changes::Changes,
     discover::{self, Failure},
     names, namespaces, realtime,
 };
@@ -24,6 +25,10 @@ use crate::{
     applied::Applied,
     endpoints::EndpointSpec,
     enrich::DirectoryHandle,
+    flow::{
+        Timeline,
+        happening::{AppliedFacts, GenerationFacts, Happening, Step},
+    },
     kernel::{
         links::{self, Link},
         namespace::Namespace,
@@ -64,6 +69,8 @@ pub struct Parts {
     pub view: PolicyViewHandle,
     /// Where the state is published.
     pub board: Board,
+    /// Where changes are told.
+    pub timeline: Timeline,
     /// Where the numbers are saved.
     pub numbers: PathBuf,
     /// Name of this node.
@@ -83,6 +90,7 @@ pub struct Control {
     unapplied: bool,
     /// The last generation that the log has as enforced.
     told: u32,
+    changes: Changes,
     /// The workloads and host addresses that, with the policies of now, made the plan once more.
     settled: Option<(Vec<Guarded>, Vec<IpAddr>)>,
     /// When the tables are read back next.
@@ -94,6 +102,7 @@ impl Control {
     /// A loop over these parts.
     pub fn new(parts: Parts) -> Self {
         Self {
+            changes: Changes::new(parts.timeline.clone()),
             parts,
             set: PolicySet::default(),
             host: Vec::new(),
@@ -184,11 +193,19 @@ impl Control {
     /// Undoes a change through the API that nobody confirmed in time.
     fn undo_overdue(&mut self) {
         match self.parts.applied.undo_overdue(realtime() / 1_000_000_000) {
-            Ok(Some(pending)) => tracing::warn!(
-                change = pending.confirmation,
-                policies = pending.objects.join(", "),
-                "nobody confirmed the change in time; it is undone"
-            ),
+            Ok(Some(pending)) => {
+                tracing::warn!(
+                    change = pending.confirmation,
+                    policies = pending.objects.join(", "),
+                    "nobody confirmed the change in time; it is undone"
+                );
+                self.changes.tell(Happening::Applied(AppliedFacts {
+                    step: Step::Reverted,
+                    objects: pending.objects,
+                    confirmation: pending.confirmation,
+                    undone_at: pending.undone_at,
+                }));
+            }
             Ok(None) => {}
             Err(error) => self.problem = Some(error.to_string()),
         }
@@ -211,17 +228,33 @@ impl Control {
             Ok(None) => {
                 if changed {
                     self.name();
+                    self.tell_changes();
                 }
                 return;
             }
             Err(error) => {
+                self.changes.generation(GenerationFacts {
+                    error: error.to_string(),
+                    ..GenerationFacts::default()
+                });
                 self.problem = Some(format!("the last good policies stay in force: {error}"));
                 return;
             }
         };
         self.save();
         self.name();
+        self.tell_changes();
         self.apply(&plan);
+    }
+
+    /// Told before the tables are written: a flow that a change judged comes after the change.
+    fn tell_changes(&mut self) {
+        let plan = self.parts.resolver.plan();
+        let files = [&self.parts.policies, &self.parts.applied_files];
+        self.changes
+            .services(files.into_iter().flat_map(Source::objects));
+        self.changes.policies(&self.set, plan.generation);
+        self.changes.endpoints(plan);
     }
 
     /// The next plan; `None` when it would be the last one again. Compiling every policy for every
@@ -265,6 +298,7 @@ impl Control {
                         tracing::error!(ifindex, why, "a workload is not guarded");
                     }
                 }
+                self.changes.enforced(plan, &failed);
                 self.unapplied = !failed.is_empty();
                 self.attach_failures = failed;
             }
@@ -272,6 +306,12 @@ impl Control {
                 if !self.unapplied {
                     tracing::error!(%error, generation = plan.generation, "generation not enforced");
                 }
+                self.changes.generation(GenerationFacts {
+                    generation: plan.generation,
+                    endpoints: plan.endpoints.len(),
+                    failed: 0,
+                    error: error.to_string(),
+                });
                 self.problem = Some(error.to_string());
                 self.unapplied = true;
             }

@@ -2,6 +2,7 @@
 
 mod applier;
 mod board;
+mod changes;
 mod control;
 mod discover;
 mod ledger;

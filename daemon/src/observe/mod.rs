@@ -1,6 +1,8 @@
 //! The observe reader: from stored records to Hubble's flows, for those that pass a filter.
 
+pub mod agent;
 pub mod class;
+pub mod events;
 pub mod extension;
 pub mod filter;
 pub mod flow;

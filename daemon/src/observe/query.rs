@@ -151,7 +151,10 @@ fn at_or_before(log: &Log, head: u64, since: i64) -> u64 {
     position
 }
 
-fn nanos(field: &'static str, time: Option<Timestamp>) -> Result<Option<i64>, QueryError> {
+pub(super) fn nanos(
+    field: &'static str,
+    time: Option<Timestamp>,
+) -> Result<Option<i64>, QueryError> {
     let Some(time) = time else {
         return Ok(None);
     };

@@ -8,6 +8,7 @@
 
 mod api;
 mod counts;
+mod events;
 mod flood;
 mod flowctl;
 mod load;

@@ -1,6 +1,7 @@
 //! The gRPC services: Hubble's observer and peer, health, reflection, and `flowd.v1`.
 
 mod codec;
+mod events;
 mod flowd;
 mod flows;
 mod observer;
@@ -17,6 +18,7 @@ use std::time::Duration;
 use flowd_proto::FILE_DESCRIPTOR_SET;
 use flowd_proto::flowd::v1::flowd_server::FlowdServer;
 use flowd_proto::flowd::v1::policies_server::PoliciesServer;
+use flowd_proto::flowd::v1::timeline_server::TimelineServer;
 use flowd_proto::observer::observer_server::ObserverServer;
 use flowd_proto::peer::peer_server::PeerServer;
 use thiserror::Error;
@@ -103,12 +105,16 @@ pub async fn routes(sources: &Sources, options: &Options) -> Result<Routes, Serv
             PeerServer::new(peer::PeerService::new(
                 sources.clone(),
                 options.clone(),
-                streams,
+                streams.clone(),
             ))
             .max_decoding_message_size(MAX_REQUEST),
         )
         .add_service(
             FlowdServer::new(flowd::FlowdService::new(sources.clone()))
+                .max_decoding_message_size(MAX_REQUEST),
+        )
+        .add_service(
+            TimelineServer::new(events::TimelineService::new(sources.clone(), streams))
                 .max_decoding_message_size(MAX_REQUEST),
         )
         .add_service(health)

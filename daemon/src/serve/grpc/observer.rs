@@ -13,10 +13,12 @@ use flowd_proto::observer::{
 };
 use flowd_proto::relay::NodeState;
 use futures_core::Stream;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_stream::StreamExt as _;
 use tonic::{Request, Response, Status};
 
 use super::Options;
+use super::events::{self, EventStream};
 use crate::flow::Log;
 use crate::observe::CLUSTER;
 use crate::observe::flow::VERSION;
@@ -44,6 +46,16 @@ impl ObserverService {
         }
     }
 
+    fn permit(&self) -> Result<OwnedSemaphorePermit, Status> {
+        self.streams.clone().try_acquire_owned().map_err(|_| {
+            Status::resource_exhausted(format!(
+                "{} streams are open, which is the limit; close one or raise it in flowd's \
+                 configuration",
+                self.options.max_streams
+            ))
+        })
+    }
+
     /// The stream of a request, and what encodes its flows.
     pub(super) async fn flows(
         &self,
@@ -51,13 +63,7 @@ impl ObserverService {
     ) -> Result<(FlowStream, Encoder), Status> {
         let plan = plan(&self.sources, request)
             .map_err(|error| Status::invalid_argument(error.to_string()))?;
-        let permit = self.streams.clone().try_acquire_owned().map_err(|_| {
-            Status::resource_exhausted(format!(
-                "{} streams are open, which is the limit; close one or raise it in flowd's \
-                 configuration",
-                self.options.max_streams
-            ))
-        })?;
+        let permit = self.permit()?;
         let encoder = Encoder::new(self.sources.view(), plan.mask.clone());
         let stream = FlowStream::start(&self.sources, plan, Some(permit))
             .await
@@ -84,9 +90,15 @@ impl Observer for ObserverService {
 
     async fn get_agent_events(
         &self,
-        _: Request<GetAgentEventsRequest>,
+        request: Request<GetAgentEventsRequest>,
     ) -> Result<Response<Self::GetAgentEventsStream>, Status> {
-        Ok(Response::new(Box::pin(tokio_stream::empty())))
+        let permit = self.permit()?;
+        let asked = events::of_hubble(request.get_ref());
+        let stream = EventStream::start(&self.sources, &asked, permit)?;
+        let node_name = self.sources.directory.load().node_name.clone();
+        Ok(Response::new(Box::pin(stream.map(move |told| {
+            Ok(events::agent_response(&told, &node_name))
+        }))))
     }
 
     async fn get_debug_events(

@@ -9,9 +9,10 @@ use flowd_proto::flowd::v1::{
 use tonic::{Request, Response, Status};
 
 use crate::applied::{Applied, Change, Pending, StoreError};
+use crate::flow::happening::{AppliedFacts, Happening, Step};
 use crate::guard::{Nudge, realtime};
-use crate::serve::Sources;
 use crate::serve::status::PolicyStatus;
+use crate::serve::{Sources, now};
 
 /// Bytes of a policy text, at most; as of a file.
 const MAX_TEXT: usize = 4 << 20;
@@ -50,6 +51,19 @@ impl PolicyService {
             "the change is saved, but is not enforced: {}",
             status.complaints().join("; ")
         )))
+    }
+
+    /// Puts a change on the timeline.
+    fn tell(&self, step: Step, change: &Change) {
+        let pending = change.pending.as_ref();
+        let facts = AppliedFacts {
+            step,
+            objects: change.objects.clone(),
+            confirmation: pending.map_or_else(String::new, |one| one.confirmation.clone()),
+            undone_at: pending.map_or(0, |one| one.undone_at),
+        };
+        let timeline = self.sources.log.timeline();
+        timeline.tell(now(), Happening::Applied(facts));
     }
 
     /// Names of the policies of the policy directory.
@@ -100,6 +114,7 @@ impl Policies for PolicyService {
                 confirm_seconds,
                 "policies applied"
             );
+            self.tell(Step::Applied, &change);
         }
         let generation = if dry_run { 0 } else { self.enforced().await? };
         let Change {
@@ -128,6 +143,7 @@ impl Policies for PolicyService {
             .confirm(&request.get_ref().confirmation)
             .map_err(status)?;
         tracing::info!(policies = change.objects.join(", "), "change confirmed");
+        self.tell(Step::Confirmed, &change);
         Ok(Response::new(ConfirmResponse {
             applied: change.objects,
         }))
@@ -144,6 +160,7 @@ impl Policies for PolicyService {
             .map_err(status)?;
         let deleted = change.objects.join(", ");
         tracing::info!(policy = deleted, "policy deleted");
+        self.tell(Step::Deleted, &change);
         Ok(Response::new(DeleteResponse {
             deleted,
             generation: self.enforced().await?,

@@ -219,18 +219,80 @@ async fn loopback_tcp_serves_the_same() {
 }
 
 #[tokio::test]
-async fn agent_and_debug_events_are_empty() {
-    use flowd_proto::observer::{GetAgentEventsRequest, GetDebugEventsRequest};
+async fn debug_events_are_an_empty_stream() {
+    use flowd_proto::observer::GetDebugEventsRequest;
     let served = Served::with_ten().await;
-    let mut observer = served.observer();
-    let agent = observer
-        .get_agent_events(GetAgentEventsRequest::default())
-        .await
-        .unwrap();
-    assert_eq!(agent.into_inner().message().await.unwrap(), None);
-    let debug = observer
+    let debug = served
+        .observer()
         .get_debug_events(GetDebugEventsRequest::default())
         .await
         .unwrap();
     assert_eq!(debug.into_inner().message().await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn agent_events_are_the_timeline() {
+    use crate::flow::Happening;
+    use crate::flow::happening::{Change, GenerationFacts, PolicyFacts};
+    use flowd_proto::flow::{AgentEventType, agent_event::Notification};
+    use flowd_proto::flowd::v1::GetEventsRequest;
+    use flowd_proto::flowd::v1::get_events_response::Response as Answer;
+    use flowd_proto::flowd::v1::timeline_client::TimelineClient;
+    use flowd_proto::observer::GetAgentEventsRequest;
+
+    let served = Served::with_ten().await;
+    let timeline = served.world.sources.log.timeline();
+    let policy = PolicyFacts {
+        name: "web".into(),
+        labels: vec!["k8s:io.cilium.k8s.policy.name=web".into()],
+        rules: 2,
+        generation: 7,
+        ..PolicyFacts::default()
+    };
+    timeline.tell(1, Happening::Policy(Change::Removed, policy));
+    let request = GetAgentEventsRequest {
+        follow: true,
+        number: 1,
+        ..GetAgentEventsRequest::default()
+    };
+    let mut agent = served.observer().get_agent_events(request).await.unwrap();
+    let agent = agent.get_mut();
+    let first = agent.message().await.unwrap().unwrap();
+    assert_eq!(first.node_name, "node-a");
+    assert_eq!(first.time.unwrap().unix_nanos(), 1);
+    let event = first.agent_event.unwrap();
+    assert_eq!(event.r#type(), AgentEventType::PolicyDeleted);
+    let Some(Notification::PolicyUpdate(update)) = event.notification else {
+        panic!("{event:?}");
+    };
+    assert_eq!((update.revision, update.rule_count), (7, 2));
+    // What Hubble has no message for comes to a follower by its name.
+    let generation = GenerationFacts {
+        generation: 7,
+        ..GenerationFacts::default()
+    };
+    timeline.tell(2, Happening::Generation(generation));
+    let next = timeout(PATIENCE, agent.message()).await.unwrap().unwrap();
+    let event = next.unwrap().agent_event.unwrap();
+    assert_eq!(event.r#type(), AgentEventType::AgentEventUnknown);
+    let Some(Notification::Unknown(unknown)) = event.notification else {
+        panic!("{event:?}");
+    };
+    assert_eq!(unknown.r#type, "generation-enforced");
+    assert!(
+        unknown.notification.contains("\"generation\":7"),
+        "{unknown:?}"
+    );
+    // Our own form says where among the flows it stands.
+    let mut ours = TimelineClient::new(served.channel.clone());
+    let request = GetEventsRequest::default();
+    let mut ours = ours.get_events(request).await.unwrap().into_inner();
+    let mut told = Vec::new();
+    while let Some(response) = ours.message().await.unwrap() {
+        let Some(Answer::Event(event)) = response.response else {
+            panic!("{response:?}");
+        };
+        told.push((event.number, event.flows_before));
+    }
+    assert_eq!(told, [(0, 10), (1, 10)]);
 }
