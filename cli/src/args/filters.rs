@@ -5,7 +5,8 @@ use clap::error::{Error, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 use flowd_proto::flow::{DropReason, Verdict};
 
-use super::flags::{FLAGS, Field, Flag, Side};
+use super::flag_table::FLAGS;
+use super::flags::{Field, Flag, Side};
 
 const NOT: &str = "not";
 const HEADING: &str = "Filters (repeat a flag for OR; different flags must all match)";
@@ -162,6 +163,8 @@ fn known_values(field: Field) -> Option<ValueParser> {
         | Field::Identity
         | Field::Workload
         | Field::Fqdn
+        | Field::Service
+        | Field::Cluster
         | Field::Type
         | Field::TcpFlags
         | Field::Ipv4
@@ -169,7 +172,21 @@ fn known_values(field: Field) -> Option<ValueParser> {
         | Field::Reply
         | Field::NotReply
         | Field::Uuid
-        | Field::NodeName => return None,
+        | Field::NodeName
+        | Field::NodeLabel
+        | Field::SnatIp
+        | Field::Interface
+        | Field::Encrypted
+        | Field::Unencrypted
+        | Field::HttpStatus
+        | Field::HttpMethod
+        | Field::HttpPath
+        | Field::HttpUrl
+        | Field::HttpHeader
+        | Field::DnsQuery
+        | Field::TraceId
+        | Field::IpTraceId
+        | Field::CelExpression => return None,
     };
     Some(PossibleValuesParser::new(names).into())
 }

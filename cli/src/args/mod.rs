@@ -1,6 +1,7 @@
 //! The command line as it is typed. Names and meanings follow `hubble`.
 
 pub mod filters;
+mod flag_table;
 pub mod flags;
 pub mod observe;
 pub mod policy;

@@ -5,13 +5,15 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::Path;
 
+use flowd_proto::FlowMask;
 use flowd_proto::json::prune_unknown;
-use flowd_proto::observer::GetFlowsResponse;
+use flowd_proto::observer::{GetFlowsResponse, get_flows_response::ResponseTypes};
 
 use super::observe::Screen;
 use super::request;
 use crate::args::ObserveArgs;
 use crate::failure::Failure;
+use crate::filter::OfflineFilters;
 
 /// Flows that are held to find the last of them.
 const MAX_LAST: u64 = 1_000_000;
@@ -20,12 +22,8 @@ const MAX_LINE: u64 = 1 << 20;
 
 pub(super) fn run(path: &Path, args: &ObserveArgs, screen: &mut Screen) -> Result<(), Failure> {
     request::check(args)?;
-    let filters = request::filters(args)?;
-    if !filters.allow.is_empty() || !filters.deny.is_empty() || !args.format.field_mask.is_empty() {
-        return Err(Failure::Usage(
-            "filters and --field-mask are applied by a server, and --input-file has none".into(),
-        ));
-    }
+    let filters = OfflineFilters::compile(&request::filters(args)?)?;
+    let mask = request::mask(args)?;
     let last = args.select.last.filter(|_| args.select.first.is_none());
     if last.is_some_and(|last| last > MAX_LAST) {
         return Err(Failure::Usage(format!(
@@ -46,9 +44,14 @@ pub(super) fn run(path: &Path, args: &ObserveArgs, screen: &mut Screen) -> Resul
         let late = span
             .until
             .is_some_and(|until| time.is_some_and(|time| time > until));
-        if early || late {
+        let unwanted = |response: &GetFlowsResponse| match &response.response_types {
+            Some(ResponseTypes::Flow(flow)) => !filters.pass(flow),
+            Some(ResponseTypes::LostEvents(_) | ResponseTypes::NodeStatus(_)) | None => false,
+        };
+        if early || late || unwanted(&response) {
             continue;
         }
+        let response = masked(response, mask.as_ref());
         match (last, &mut left) {
             (_, Some(0)) => break,
             (_, Some(left)) => *left -= 1,
@@ -67,6 +70,16 @@ pub(super) fn run(path: &Path, args: &ObserveArgs, screen: &mut Screen) -> Resul
         screen.show(response)?;
     }
     screen.finish()
+}
+
+/// Filtering is on the whole flow; what is not asked for goes only now.
+fn masked(mut response: GetFlowsResponse, mask: Option<&FlowMask>) -> GetFlowsResponse {
+    if let (Some(mask), Some(ResponseTypes::Flow(flow))) = (mask, &mut response.response_types) {
+        *flow = mask.apply(flow);
+        response.time = flow.time;
+        response.node_name.clone_from(&flow.node_name);
+    }
+    response
 }
 
 struct Lines {

@@ -62,10 +62,19 @@ pub(super) fn check(args: &ObserveArgs) -> Result<(), Failure> {
             let line = "--field-mask leaves out what -o compact, dict and table print: use -o json";
             return Err(Failure::Usage(line.to_owned()));
         }
-        FlowMask::compile(&args.format.field_mask)
-            .map_err(|error| Failure::Usage(error.to_string()))?;
+        mask(args)?;
     }
     Ok(())
+}
+
+/// What `--field-mask` leaves of a flow; `None` for all of it.
+pub(super) fn mask(args: &ObserveArgs) -> Result<Option<FlowMask>, Failure> {
+    if args.format.field_mask.is_empty() {
+        return Ok(None);
+    }
+    let mask = FlowMask::compile(&args.format.field_mask);
+    mask.map(Some)
+        .map_err(|error| Failure::Usage(error.to_string()))
 }
 
 pub(super) fn request(

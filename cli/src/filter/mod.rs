@@ -4,8 +4,9 @@
 //! with it on the destination. All terms of a list go into the same pair, so that different flags
 //! AND and repeated flags OR.
 
+mod names;
+mod offline;
 mod pair;
-mod pods;
 mod raw;
 mod value;
 
@@ -13,10 +14,11 @@ use flowd_proto::flow::FlowFilter;
 
 use crate::args::{Field, Side, Term};
 
+pub use offline::OfflineFilters;
 pub use raw::{parse_raw, raw_yaml};
 
+use names::Names;
 use pair::Pair;
-use pods::Pods;
 
 /// What the server is asked for.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -41,15 +43,15 @@ pub enum FilterError {
 /// Builds both lists.
 pub fn build(terms: &[Term]) -> Result<Filters, FilterError> {
     let (denied, allowed): (Vec<&Term>, Vec<&Term>) = terms.iter().partition(|t| t.negated);
-    let allow_pods = Pods::collect(&allowed)?;
-    let deny_pods = Pods::collect(&denied)?.inheriting(&allow_pods);
+    let allow_names = Names::collect(&allowed)?;
+    let deny_names = Names::collect(&denied)?.inheriting(&allow_names);
     Ok(Filters {
-        allow: list(&allowed, allow_pods)?,
-        deny: list(&denied, deny_pods)?,
+        allow: list(&allowed, allow_names)?,
+        deny: list(&denied, deny_names)?,
     })
 }
 
-fn list(terms: &[&Term], pods: Pods) -> Result<Vec<FlowFilter>, FilterError> {
+fn list(terms: &[&Term], names: Names) -> Result<Vec<FlowFilter>, FilterError> {
     for term in terms {
         let one_sided = |other: &&&Term| other.field == term.field && other.side != Side::Either;
         if term.side == Side::Either && terms.iter().find(one_sided).is_some() {
@@ -60,7 +62,7 @@ fn list(terms: &[&Term], pods: Pods) -> Result<Vec<FlowFilter>, FilterError> {
     for term in terms {
         pair.add(term)?;
     }
-    pods.add_to(&mut pair)?;
+    names.add_to(&mut pair)?;
     Ok(pair.into_filters())
 }
 
@@ -74,8 +76,10 @@ fn both_ways(field: Field) -> &'static str {
         Field::Identity => "--identity and --from-identity or --to-identity",
         Field::Workload => "--workload and --from-workload or --to-workload",
         Field::Fqdn => "--fqdn and --from-fqdn or --to-fqdn",
-        Field::AllNamespaces
-        | Field::Verdict
+        Field::Service => "--service and --from-service or --to-service",
+        Field::Cluster => "--cluster and --from-cluster or --to-cluster",
+        Field::AllNamespaces => "--all-namespaces and --from- or --to-all-namespaces",
+        Field::Verdict
         | Field::DropReason
         | Field::Protocol
         | Field::Type
@@ -87,7 +91,21 @@ fn both_ways(field: Field) -> &'static str {
         | Field::Reply
         | Field::NotReply
         | Field::Uuid
-        | Field::NodeName => "these flags",
+        | Field::NodeName
+        | Field::NodeLabel
+        | Field::SnatIp
+        | Field::Interface
+        | Field::Encrypted
+        | Field::Unencrypted
+        | Field::HttpStatus
+        | Field::HttpMethod
+        | Field::HttpPath
+        | Field::HttpUrl
+        | Field::HttpHeader
+        | Field::DnsQuery
+        | Field::TraceId
+        | Field::IpTraceId
+        | Field::CelExpression => "these flags",
     }
 }
 

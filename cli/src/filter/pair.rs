@@ -22,11 +22,11 @@ pub(super) struct Pair {
 }
 
 impl Pair {
-    /// Adds a term; workload names and namespaces are [`super::pods::Pods`]' affair.
+    /// Adds a term; workload names and namespaces are [`super::names::Names`]' affair.
     pub(super) fn add(&mut self, term: &Term) -> Result<(), FilterError> {
         let text = term.value.as_str();
         match term.field {
-            Field::Pod | Field::Namespace | Field::AllNamespaces => return Ok(()),
+            Field::Pod | Field::Service | Field::Namespace | Field::AllNamespaces => return Ok(()),
             Field::Ip => self.ends(term.side, text, |f, end, text| {
                 pick(end, &mut f.source_ip, &mut f.destination_ip).push(text.to_owned());
                 Ok(())
@@ -56,6 +56,12 @@ impl Pair {
                 pick(end, &mut f.source_workload, &mut f.destination_workload).push(workload);
                 Ok(())
             })?,
+            Field::Cluster => self.ends(term.side, text, |f, end, text| {
+                let (source, destination) =
+                    (&mut f.source_cluster_name, &mut f.destination_cluster_name);
+                pick(end, source, destination).push(text.to_owned());
+                Ok(())
+            })?,
             Field::Verdict
             | Field::DropReason
             | Field::Protocol
@@ -68,7 +74,21 @@ impl Pair {
             | Field::Reply
             | Field::NotReply
             | Field::Uuid
-            | Field::NodeName => self.both(|filter| sideless(filter, term.field, text))?,
+            | Field::NodeName
+            | Field::NodeLabel
+            | Field::SnatIp
+            | Field::Interface
+            | Field::Encrypted
+            | Field::Unencrypted
+            | Field::HttpStatus
+            | Field::HttpMethod
+            | Field::HttpPath
+            | Field::HttpUrl
+            | Field::HttpHeader
+            | Field::DnsQuery
+            | Field::TraceId
+            | Field::IpTraceId
+            | Field::CelExpression => self.both(|filter| sideless(filter, term.field, text))?,
         }
         Ok(())
     }
@@ -141,9 +161,29 @@ fn sideless(filter: &mut FlowFilter, field: Field, text: &str) -> Result<(), Fil
         Field::NotReply => filter.reply.push(false),
         Field::Uuid => filter.uuid.push(text.to_owned()),
         Field::NodeName => filter.node_name.push(text.to_owned()),
+        Field::NodeLabel => filter.node_labels.push(text.to_owned()),
+        Field::SnatIp => filter.source_ip_xlated.push(text.to_owned()),
+        Field::Interface => filter.interface.push(value::interface(text)),
+        Field::Encrypted => filter.encrypted.push(true),
+        Field::Unencrypted => filter.encrypted.push(false),
+        Field::HttpStatus => filter.http_status_code.push(text.to_owned()),
+        Field::HttpMethod => filter.http_method.push(text.to_owned()),
+        Field::HttpPath => filter.http_path.push(text.to_owned()),
+        Field::HttpUrl => filter.http_url.push(text.to_owned()),
+        Field::HttpHeader => filter.http_header.push(value::header(text)?),
+        Field::DnsQuery => filter.dns_query.push(text.to_owned()),
+        Field::TraceId => filter.trace_id.push(text.to_owned()),
+        Field::IpTraceId => filter.ip_trace_id.push(value::trace(text)?),
+        Field::CelExpression => filter
+            .experimental
+            .get_or_insert_default()
+            .cel_expression
+            .push(text.to_owned()),
         Field::Ip
         | Field::Port
         | Field::Pod
+        | Field::Service
+        | Field::Cluster
         | Field::Namespace
         | Field::AllNamespaces
         | Field::Label

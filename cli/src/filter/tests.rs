@@ -88,6 +88,38 @@ fn flags_become_filters() {
             json!([]),
         ),
         (
+            "--service shop/web --cluster west",
+            json!([
+                {"source_service": ["shop/web"], "source_cluster_name": ["west"]},
+                {"destination_service": ["shop/web"], "destination_cluster_name": ["west"]},
+            ]),
+            json!([]),
+        ),
+        (
+            "-n shop --to-service web --http-status 5+ --http-method GET --http-path ^/v1 --http-header A:b",
+            json!([{"destination_service": ["shop/web"], "http_status_code": ["5+"],
+                    "http_method": ["GET"], "http_path": ["^/v1"],
+                    "http_header": [{"key": "A", "value": "b"}]}]),
+            json!([]),
+        ),
+        (
+            "--interface 7 --interface veth1 --encrypted --snat-ip 10.0.0.1 --ip-trace-id 9 --trace-id t",
+            json!([{"interface": [{"index": 7}, {"name": "veth1"}], "encrypted": [true],
+                    "source_ip_xlated": ["10.0.0.1"], "ip_trace_id": ["9"], "trace_id": ["t"]}]),
+            json!([]),
+        ),
+        (
+            "--cel-expression _flow.uuid=='u' --node-label zone=a --dns-query x --http-url y",
+            json!([{"experimental": {"cel_expression": ["_flow.uuid=='u'"]},
+                    "node_labels": ["zone=a"], "dns_query": ["x"], "http_url": ["y"]}]),
+            json!([]),
+        ),
+        (
+            "--from-all-namespaces --from-pod web --to-pod db",
+            json!([{"source_pod": ["/web"], "destination_pod": ["db"]}]),
+            json!([]),
+        ),
+        (
             "--fqdn *.example.org",
             json!([{"source_fqdn": ["*.example.org"]}, {"destination_fqdn": ["*.example.org"]}]),
             json!([]),

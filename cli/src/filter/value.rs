@@ -1,7 +1,8 @@
 //! Values of filter flags: names become the API's numbers and messages.
 
 use flowd_proto::flow::{
-    DropReason, EventTypeFilter, IpVersion, TcpFlags, TrafficDirection, Verdict, Workload,
+    DropReason, EventTypeFilter, HttpHeader, IpVersion, NetworkInterface, TcpFlags,
+    TrafficDirection, Verdict, Workload,
 };
 
 use super::FilterError;
@@ -70,6 +71,36 @@ pub(super) fn workload(text: &str) -> Workload {
             name: text.to_owned(),
         },
     }
+}
+
+/// A device by number or by name.
+pub(super) fn interface(text: &str) -> NetworkInterface {
+    match text.parse() {
+        Ok(index) => NetworkInterface {
+            index,
+            name: String::new(),
+        },
+        Err(_) => NetworkInterface {
+            index: 0,
+            name: text.to_owned(),
+        },
+    }
+}
+
+/// `NAME:VALUE`; blanks around both do not count.
+pub(super) fn header(text: &str) -> Result<HttpHeader, FilterError> {
+    let Some((key, value)) = text.split_once(':') else {
+        return wrong(text, "header: write NAME:VALUE");
+    };
+    Ok(HttpHeader {
+        key: key.trim().to_owned(),
+        value: value.trim().to_owned(),
+    })
+}
+
+pub(super) fn trace(text: &str) -> Result<u64, FilterError> {
+    text.parse()
+        .or_else(|_| wrong(text, "IP trace id: write a number"))
 }
 
 /// Flags joined by commas; a flow must have all of them.

@@ -75,7 +75,22 @@ fn files_are_read_without_a_server() {
     assert!(first.contains("\"flow-0\""), "{first}");
     assert_eq!(out(&read(&["--until", "2001-01-01"])), "");
     assert_eq!(out(&read(&["--since", "2001-01-01"])).lines().count(), 9);
-    assert_fails(&read(&["--verdict", "DROPPED"]), 2, &["--input-file"]);
+    assert_eq!(out(&read(&["--verdict", "DROPPED"])).lines().count(), 9);
+    assert_eq!(out(&read(&["--verdict", "FORWARDED"])), "");
+    let masked = out(&read(&[
+        "--last",
+        "1",
+        "-o",
+        "json",
+        "--field-mask",
+        "uuid",
+    ]));
+    assert_eq!(masked, "{\"flow\":{\"uuid\":\"flow-8\"}}\n");
+    assert_fails(
+        &read(&["--cel-expression", "true"]),
+        2,
+        &["--cel-expression", "server"],
+    );
 
     file.write_all(b"{\"flow\":{\"mood\":1,\"uuid\":\"new\"}}\n{\"flow\":3}\n")
         .expect("ok");

@@ -11,6 +11,7 @@
 pub mod cases;
 pub mod cidr;
 pub mod labels;
+pub mod selector_text;
 
 mod compile;
 mod diagnostic;
