@@ -99,7 +99,7 @@ fn wrong_arguments_exit_with_two() {
         &["observe", "-f", "-o", "table"],
         &["observe", "--first", "1", "--last", "1"],
         &["observe", "--allowlist", "{\"source_podd\":[]}"],
-        &["observe", "--server", "tls://relay:443"],
+        &["observe", "--server", "relay:port"],
         &["observe", "--timeout", "soon"],
         &["explain", "tired"],
         &["dance"],
