@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
@@ -15,7 +16,7 @@ use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint, Uri};
 use tower::service_fn;
 
-use crate::args::ServerArgs;
+use crate::args::{ServerArgs, TlsArgs};
 use crate::failure::Failure;
 use crate::secure::{Secure, TlsFailure};
 
@@ -71,9 +72,17 @@ pub type Connection = InterceptedService<Channel, Token>;
 pub struct Token(Option<MetadataValue<Ascii>>);
 
 impl Token {
-    /// The token of a file.
-    fn read(file: Option<&Path>) -> Result<Self, Failure> {
-        let Some(file) = file else {
+    /// The token of a file, or name and password (RFC 7617).
+    fn read(args: &TlsArgs) -> Result<Self, Failure> {
+        if let (Some(name), Some(password)) = (&args.basic_auth_username, &args.basic_auth_password)
+        {
+            let both = BASE64_STANDARD.encode(format!("{name}:{password}"));
+            let value: Result<MetadataValue<Ascii>, _> = format!("Basic {both}").parse();
+            let mut value = value.map_err(|error| Failure::Usage(error.to_string()))?;
+            value.set_sensitive(true);
+            return Ok(Self(Some(value)));
+        }
+        let Some(file) = args.token_file.as_deref() else {
             return Ok(Self(None));
         };
         let wrong = |why: &dyn std::fmt::Display| {
@@ -106,12 +115,12 @@ pub async fn connect(args: &ServerArgs) -> Result<Connection, Failure> {
     let server = args.address();
     let patience = args.timeout;
     let address = secured(Address::parse(&server)?, args)?;
-    let token = Token::read(args.tls.token_file.as_deref())?;
+    let token = Token::read(&args.tls)?;
     if let (Address::Tcp(host), Some(_)) = (&address, &token.0)
         && !is_loopback(host)
     {
         return Err(Failure::Usage(format!(
-            "a token would go to {host} in plain text: add --tls"
+            "a token or password would go to {host} in plain text: add --tls"
         )));
     }
     let probe = async {

@@ -16,6 +16,8 @@ pub enum Failure {
     Runtime(String),
     /// The answer was printed, and it is bad news.
     Unhealthy,
+    /// The answer was printed, and flows are missing in it.
+    Lost(u64),
     /// Whoever read the output has gone, as `head` does.
     ClosedPipe,
 }
@@ -26,16 +28,20 @@ impl Failure {
         match self {
             Self::Usage(line) => Some(format!("{} (see --help)", clean(line))),
             Self::Runtime(line) => Some(clean(line).into_owned()),
+            Self::Lost(count) => Some(format!(
+                "{count} flows were lost inside this answer (EVENTS LOST)"
+            )),
             Self::Unhealthy | Self::ClosedPipe => None,
         }
     }
 
-    /// 0 for a closed pipe, 2 for wrong arguments, else 1.
+    /// 0 for a closed pipe, 2 for wrong arguments, 3 for flows that were lost, else 1.
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::ClosedPipe => ExitCode::SUCCESS,
             Self::Runtime(_) | Self::Unhealthy => ExitCode::from(1),
             Self::Usage(_) => ExitCode::from(2),
+            Self::Lost(_) => ExitCode::from(3),
         }
     }
 }

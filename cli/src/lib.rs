@@ -8,3 +8,4 @@ pub mod failure;
 pub mod filter;
 pub mod print;
 pub mod secure;
+pub mod settings;

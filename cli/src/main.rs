@@ -2,13 +2,15 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches};
 use flowctl::args::Cli;
 use flowctl::commands;
+use flowctl::failure::Failure;
+use flowctl::settings::Settings;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    match commands::run(cli) {
+    let typed: Vec<_> = std::env::args_os().collect();
+    match Settings::load(&typed).and_then(|settings| run(&settings)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             if let Some(line) = failure.line() {
@@ -21,4 +23,10 @@ fn main() -> ExitCode {
             failure.exit_code()
         }
     }
+}
+
+fn run(settings: &Settings) -> Result<(), Failure> {
+    let matches = settings.apply(Cli::command()).get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    commands::run(cli)
 }

@@ -5,24 +5,23 @@ mod flag_table;
 pub mod flags;
 pub mod observe;
 pub mod policy;
+mod server;
 pub mod time;
 mod tls;
 pub mod why;
 
-use std::time::Duration;
+use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 pub use filters::{FilterTerms, Term};
 pub use flags::{Field, Side};
 pub use observe::ObserveArgs;
 pub use policy::{ApplyArgs, PolicyCommand, TestArgs, TestOutput, ValidateArgs, ValidateOutput};
+pub use server::{DEFAULT_SERVER, ServerArgs};
 pub use tls::TlsArgs;
-pub use why::WhyArgs;
-
-/// Where flowd listens by default.
-pub const DEFAULT_SERVER: &str = "unix:///run/flowd/flowd.sock";
+pub use why::{WhyArgs, WhyOutput};
 
 /// Shows the flows flowd sees, what became of each, and why.
 #[derive(Debug, Parser)]
@@ -31,6 +30,9 @@ pub struct Cli {
     /// Which server to ask.
     #[command(flatten)]
     pub server: ServerArgs,
+    /// Configuration file of flowctl
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Server")]
+    pub config: Option<PathBuf>,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -43,37 +45,6 @@ Start here:
   flowctl observe --verdict DROPPED  the last 20 drops, and the policy behind each
   flowctl why SRC DST TCP/5432       which rule decided, and what would change it
   flowctl explain                    what each drop reason means and what to do";
-
-/// Options of every command that asks a server.
-#[derive(Args, Debug)]
-pub struct ServerArgs {
-    /// Server: unix:///path, host:port for plain TCP, tls://host:port. Also taken from HUBBLE_SERVER
-    /// [default: unix:///run/flowd/flowd.sock]
-    #[arg(long, global = true, env = "FLOWD_SERVER", help_heading = "Server")]
-    server: Option<String>,
-    /// How long to wait for a connection and for a single answer
-    #[arg(long, global = true, value_parser = time::go_duration, default_value = "5s",
-          help_heading = "Server")]
-    pub timeout: Duration,
-    /// How the connection is secured.
-    #[command(flatten)]
-    pub tls: TlsArgs,
-}
-
-impl ServerArgs {
-    /// The address: flag, then FLOWD_SERVER, then HUBBLE_SERVER, then the default.
-    pub fn address(&self) -> String {
-        let of_hubble = || {
-            std::env::var("HUBBLE_SERVER")
-                .ok()
-                .filter(|server| !server.is_empty())
-        };
-        self.server
-            .clone()
-            .or_else(of_hubble)
-            .unwrap_or_else(|| DEFAULT_SERVER.to_owned())
-    }
-}
 
 /// The commands.
 #[derive(Debug, Subcommand)]
@@ -111,6 +82,27 @@ pub enum Command {
     /// Check and try policy files without a daemon; apply, confirm, list and delete them with one
     #[command(subcommand)]
     Policy(PolicyCommand),
+    /// Show what a server goes on telling
+    #[command(hide = true)]
+    Watch {
+        /// What to watch
+        #[command(subcommand)]
+        what: Watch,
+    },
+    /// List the services a server offers
+    #[command(hide = true)]
+    Reflect,
+    /// Read and write the configuration file of flowctl
+    ///
+    /// A flag wins over its environment variable (FLOWD_… or HUBBLE_…), that over the file, that over
+    /// the default. The file is the first there is of $XDG_CONFIG_HOME/flowctl/config.yaml,
+    /// ~/.flowctl/config.yaml, $XDG_CONFIG_HOME/hubble/config.yaml and ~/.hubble/config.yaml, or the one
+    /// named by --config or FLOWCTL_CONFIG.
+    Config {
+        /// What to do with it
+        #[command(subcommand)]
+        what: ConfigCommand,
+    },
     /// Print a completion script for a shell
     ///
     /// For bash: source <(flowctl completion bash)
@@ -140,14 +132,49 @@ pub enum List {
     },
 }
 
+/// What can be watched.
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub enum Watch {
+    /// Nodes that come and go, as a relay sees them
+    Peers,
+}
+
+/// What can be done with the configuration file.
+#[derive(Clone, Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Print one value that is in force, with where it comes from
+    Get {
+        /// Such as server or tls-ca-cert-files
+        key: String,
+    },
+    /// Write a value to the file; without one, an empty one
+    Set {
+        /// Such as server or tls-ca-cert-files
+        key: String,
+        /// The value; lists are joined by commas
+        value: Option<String>,
+    },
+    /// Take a value out of the file, or all of them
+    Reset {
+        /// Such as server; all when it is left out
+        key: Option<String>,
+    },
+    /// Print all values that are in force
+    View,
+}
+
 /// How to print the status.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum StatusOutput {
     /// For people.
     #[default]
     Compact,
+    /// Key and value on each line.
+    Dict,
     /// For programs.
     Json,
+    /// Aligned columns, a line for each server.
+    Table,
 }
 
 /// How to print a list.

@@ -119,6 +119,21 @@ pub struct FormatArgs {
     /// Print addresses and identity numbers instead of names
     #[arg(long)]
     pub numeric: bool,
+    /// Print names instead of addresses
+    #[arg(long, value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1,
+          require_equals = true, default_missing_value = "true", default_value_t = true)]
+    pub ip_translation: bool,
+    /// Print the process behind each flow, where it is known
+    #[arg(long)]
+    pub process: bool,
+    /// Print nothing on standard error but why the command failed
+    #[arg(short, long)]
+    pub silent_errors: bool,
+    /// Ask for no more than the text formats print. Off by default: names, policies and numbers of a
+    /// flow are worth their bytes
+    #[arg(long, value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1,
+          require_equals = true, default_missing_value = "true", default_value_t = false)]
+    pub use_default_field_masks: bool,
     /// Ask for these fields of the flow only, such as time,source.pod_name,verdict; JSON output only
     #[arg(long, value_name = "FIELDS", value_delimiter = ',')]
     pub field_mask: Vec<String>,
@@ -136,6 +151,10 @@ pub enum Output {
     Json,
     /// The same.
     Jsonpb,
+    /// Comma-separated values under a line of names.
+    Csv,
+    /// One OpenTelemetry log record per line, as its file exporter writes them.
+    OtlpJson,
     /// Aligned columns, at the end.
     #[value(alias = "tab")]
     Table,

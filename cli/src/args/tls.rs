@@ -66,6 +66,19 @@ pub struct TlsArgs {
         help_heading = HEADING
     )]
     pub token_file: Option<PathBuf>,
+    /// User name for a proxy that asks for one; over TLS only
+    #[arg(
+        long,
+        global = true,
+        value_name = "NAME",
+        requires = "basic_auth_password",
+        conflicts_with = "token_file",
+        help_heading = HEADING
+    )]
+    pub basic_auth_username: Option<String>,
+    /// Password that goes with it; better given as HUBBLE_BASIC_AUTH_PASSWORD
+    #[arg(long, global = true, value_name = "PASSWORD", help_heading = HEADING)]
+    pub basic_auth_password: Option<String>,
 }
 
 impl TlsArgs {

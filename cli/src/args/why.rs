@@ -5,8 +5,6 @@ use flowd_proto::flow::TrafficDirection;
 use flowd_proto::flowd::v1::why_request::Question;
 use flowd_proto::flowd::v1::{WhyRequest, WhyTuple};
 
-use super::StatusOutput;
-
 pub(super) const EXAMPLES: &str = "\
 Examples:
   flowctl why shop/web shop/db TCP/5432       the newest such connection, at both ends
@@ -27,7 +25,17 @@ pub struct WhyArgs {
     pub direction: Option<End>,
     /// How to print it
     #[arg(short, long, value_enum, default_value_t)]
-    pub output: StatusOutput,
+    pub output: WhyOutput,
+}
+
+/// How to print the reasons.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum WhyOutput {
+    /// For people.
+    #[default]
+    Compact,
+    /// For programs.
+    Json,
 }
 
 /// One end of a connection.

@@ -69,7 +69,8 @@ pub(super) fn run(path: &Path, args: &ObserveArgs, screen: &mut Screen) -> Resul
     for response in &held {
         screen.show(response)?;
     }
-    screen.finish()
+    screen.finish()?;
+    screen.verdict()
 }
 
 /// Filtering is on the whole flow; what is not asked for goes only now.

@@ -1,30 +1,42 @@
 //! The commands: each asks, and prints the answer.
 
+mod config;
 mod events;
 mod explain;
 mod input_file;
 mod list;
+mod merge;
 mod observe;
 mod policy;
+mod reflect;
 mod request;
 mod status;
+mod watch;
 mod why;
 
 use std::io::{self, Write};
 
 use clap::CommandFactory;
 
-use crate::args::{Cli, Command, ServerArgs};
+use crate::args::{Cli, Command, ServerArgs, Watch};
 use crate::client;
 use crate::failure::Failure;
 
 /// Runs a command.
 pub fn run(cli: Cli) -> Result<(), Failure> {
     let server = cli.server;
+    let several = matches!(
+        cli.command,
+        Command::Observe(_) | Command::Status { .. } | Command::List { .. }
+    );
+    server.check(several)?;
     match cli.command {
         Command::Observe(args) => asynchronously(observe::run(&server, &args)),
         Command::Status { output } => asynchronously(status::run(&server, output)),
         Command::List { what } => asynchronously(list::run(&server, what)),
+        Command::Watch { what: Watch::Peers } => asynchronously(watch::peers(&server)),
+        Command::Reflect => asynchronously(reflect::run(&server)),
+        Command::Config { what } => config::run(&what),
         Command::Why(args) => asynchronously(why::run(&server, &args)),
         Command::Explain { reason } => explain::run(reason.as_deref()),
         Command::Policy(command) => policy::run(&server, &command),
@@ -53,7 +65,7 @@ async fn channel(server: &ServerArgs) -> Result<client::Connection, Failure> {
 /// A request with the deadline of a single answer.
 fn unary<T>(server: &ServerArgs, message: T) -> tonic::Request<T> {
     let mut request = tonic::Request::new(message);
-    request.set_timeout(server.timeout);
+    request.set_timeout(server.request_timeout);
     request
 }
 

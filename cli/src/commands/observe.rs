@@ -3,17 +3,16 @@
 use std::io::{self, BufWriter, StdoutLock, Write};
 use std::time::Duration;
 
-use flowd_proto::observer::observer_client::ObserverClient;
-use flowd_proto::observer::{GetFlowsResponse, get_flows_response::ResponseTypes};
+use flowd_proto::observer::{GetFlowsRequest, GetFlowsResponse, get_flows_response::ResponseTypes};
 use tokio::time::timeout;
 
-use super::{channel, events, input_file, print, request};
+use super::merge::{Merge, Next};
+use super::{events, input_file, print, request};
 use crate::args::observe::What;
 use crate::args::{ObserveArgs, ServerArgs};
-use crate::client::MAX_ANSWER;
 use crate::failure::Failure;
 use crate::filter::raw_yaml;
-use crate::print::{Paint, Printer, Style, node_status_line, printer};
+use crate::print::{Paint, Printer, Style, clean, node_status_line, printer};
 
 pub(super) async fn run(server: &ServerArgs, args: &ObserveArgs) -> Result<(), Failure> {
     match args.what {
@@ -29,34 +28,63 @@ pub(super) async fn run(server: &ServerArgs, args: &ObserveArgs) -> Result<(), F
         return input_file::run(path, args, &mut Screen::new(args));
     }
     let request = request::request(args, jiff::Timestamp::now())?;
-    let mut client =
-        ObserverClient::new(channel(server).await?).max_decoding_message_size(MAX_ANSWER);
-    let mut flows = client.get_flows(request).await?.into_inner();
     let mut screen = Screen::new(args);
+    let servers = server.each();
+    if server.debug {
+        debug(&servers, &request)?;
+    }
+    let several = servers.len() > 1;
+    let mut merge = Merge::ask(servers, &request);
+    let mut failed = None;
     loop {
         // What is there is printed at once; only when nothing is, the screen is brought up to date.
-        let next = match timeout(Duration::ZERO, flows.message()).await {
+        let next = match timeout(Duration::ZERO, merge.next()).await {
             Ok(next) => next,
             Err(_) => {
                 screen.flush()?;
-                flows.message().await
+                merge.next().await
             }
         };
         match next {
-            Ok(Some(response)) => screen.show(&response)?,
-            Ok(None) => return screen.finish(),
-            Err(status) => {
-                screen.finish()?;
-                return Err(status.into());
+            Next::Answer(response) => screen.show(&response)?,
+            Next::Gone(server, failure) => {
+                // The others go on; how it ended is told at the end as well.
+                if several && let Some(line) = failure.line() {
+                    screen.flush()?;
+                    writeln!(io::stderr(), "flowctl: {}: {line}", clean(&server))?;
+                }
+                failed = Some(failure);
             }
+            Next::End => break,
         }
     }
+    screen.finish()?;
+    match failed {
+        Some(failure) => Err(failure),
+        None => screen.verdict(),
+    }
+}
+
+/// Tells what is asked of whom.
+fn debug(servers: &[ServerArgs], request: &GetFlowsRequest) -> Result<(), Failure> {
+    let json = serde_json::to_string(request)
+        .map_err(|error| Failure::Runtime(format!("cannot print the request: {error}")))?;
+    for server in servers {
+        writeln!(
+            io::stderr(),
+            "flowctl: GetFlows of {}: {json}",
+            server.address()
+        )?;
+    }
+    Ok(())
 }
 
 /// Standard output behind the printer of the chosen format.
 pub(super) struct Screen {
     printer: Box<dyn Printer>,
     style: Style,
+    silent: bool,
+    lost: u64,
     out: BufWriter<StdoutLock<'static>>,
 }
 
@@ -68,26 +96,41 @@ impl Screen {
             policy_names: format.print_policy_names,
             time: format.time_format,
             numeric: format.numeric,
+            names: format.ip_translation && !format.numeric,
+            process: format.process,
             paint: Paint::stdout(format.color),
         };
         let out = BufWriter::with_capacity(64 << 10, io::stdout().lock());
         Self {
             printer: printer(format.output, style),
             style,
+            silent: format.silent_errors,
+            lost: 0,
             out,
         }
     }
 
     pub(super) fn show(&mut self, response: &GetFlowsResponse) -> Result<(), Failure> {
         if let Some(ResponseTypes::NodeStatus(status)) = &response.response_types {
-            if let Some(line) = node_status_line(status) {
+            if let Some(line) = node_status_line(status).filter(|_| !self.silent) {
                 let time = self.style.time.show(response.time);
-                let node = crate::print::clean(&response.node_name);
+                let node = clean(&response.node_name);
                 writeln!(io::stderr(), "{time} [{node}]: {line}")?;
             }
             return Ok(());
         }
+        if let Some(ResponseTypes::LostEvents(lost)) = &response.response_types {
+            self.lost = self.lost.saturating_add(lost.num_events_lost);
+        }
         Ok(self.printer.print(response, &mut self.out)?)
+    }
+
+    /// Whether the answer was whole.
+    pub(super) fn verdict(&self) -> Result<(), Failure> {
+        match self.lost {
+            0 => Ok(()),
+            lost => Err(Failure::Lost(lost)),
+        }
     }
 
     pub(super) fn flush(&mut self) -> Result<(), Failure> {

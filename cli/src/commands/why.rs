@@ -3,7 +3,7 @@
 use flowd_proto::flowd::v1::flowd_client::FlowdClient;
 
 use super::{channel, print, print_json, unary};
-use crate::args::{ServerArgs, StatusOutput, WhyArgs};
+use crate::args::{ServerArgs, WhyArgs, WhyOutput};
 use crate::client::MAX_ANSWER;
 use crate::failure::Failure;
 use crate::print::{Paint, why};
@@ -14,8 +14,8 @@ pub(super) async fn run(server: &ServerArgs, args: &WhyArgs) -> Result<(), Failu
     let mut client = FlowdClient::new(channel).max_decoding_message_size(MAX_ANSWER);
     let answer = client.why(unary(server, request)).await?.into_inner();
     match args.output {
-        StatusOutput::Json => print_json(&answer),
-        StatusOutput::Compact => {
+        WhyOutput::Json => print_json(&answer),
+        WhyOutput::Compact => {
             let paint = Paint::stdout(clap::ColorChoice::Auto);
             print(why::answer(&answer, paint)?.as_bytes())
         }

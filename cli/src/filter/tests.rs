@@ -18,6 +18,9 @@ fn terms(line: &str) -> Result<Vec<Term>, clap::Error> {
         | Command::Completion { .. }
         | Command::Policy(_)
         | Command::Why(_)
+        | Command::Watch { .. }
+        | Command::Reflect
+        | Command::Config { .. }
         | Command::Version => panic!("not observe"),
     }
 }

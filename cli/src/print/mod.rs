@@ -2,12 +2,15 @@
 
 mod clean;
 mod compact;
+mod csv;
 mod dict;
 mod event;
 mod json;
+mod otlp;
 mod paint;
 pub mod readable;
-pub mod status;
+pub mod server;
+mod status;
 mod table;
 mod time;
 mod view;
@@ -36,8 +39,12 @@ pub struct Style {
     pub policy_names: bool,
     /// How to print times.
     pub time: TimeFormat,
-    /// Print addresses and numbers instead of names.
+    /// Print numbers instead of reserved names.
     pub numeric: bool,
+    /// Print names instead of addresses.
+    pub names: bool,
+    /// Print the process behind a flow.
+    pub process: bool,
     /// Colours.
     pub paint: Paint,
 }
@@ -59,6 +66,8 @@ pub fn printer(output: Output, style: Style) -> Box<dyn Printer> {
         Output::Compact => Box::new(compact::Compact::new(style)),
         Output::Dict => Box::new(dict::Dict::new(style)),
         Output::Json | Output::Jsonpb => Box::new(json::Json),
+        Output::Csv => Box::new(csv::Csv::new(style)),
+        Output::OtlpJson => Box::new(otlp::OtlpJson::new(style)),
         Output::Table => Box::new(table::Table::new(style)),
     }
 }

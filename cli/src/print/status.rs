@@ -4,13 +4,12 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use flowd_proto::flowd::v1::{EndpointStatus, Ledger, PolicyStatus, SourceError, StatusResponse};
-use flowd_proto::observer::ServerStatusResponse;
 use tabwriter::TabWriter;
 
 use super::{Ink, Paint, TimeFormat, clean, columns, readable};
 
 /// The state of flowd.
-pub fn flowd(status: &StatusResponse, paint: Paint) -> io::Result<String> {
+pub(super) fn flowd(status: &StatusResponse, paint: Paint) -> io::Result<String> {
     let mut text = Vec::new();
     let up = status
         .uptime
@@ -41,32 +40,6 @@ pub fn flowd(status: &StatusResponse, paint: Paint) -> io::Result<String> {
         "\nTracked: {connections} connections, {denied} denied flows"
     )?;
     Ok(String::from_utf8_lossy(&text).into_owned())
-}
-
-/// The state of a Hubble server or relay.
-pub fn hubble(status: &ServerStatusResponse) -> String {
-    let held = readable::share(status.num_flows, status.max_flows);
-    let seconds = Duration::from_nanos(status.uptime_ns).as_secs_f64();
-    let rate = match (status.flows_rate, seconds) {
-        (rate, _) if rate > 0.0 => format!("{rate:.2}"),
-        (_, 0.0) => "N/A".to_owned(),
-        (_, seconds) => format!("{:.2}", status.seen_flows as f64 / seconds),
-    };
-    let mut text = format!("Current/Max Flows: {held}\nFlows/s: {rate}\n");
-    let unavailable = status.num_unavailable_nodes.unwrap_or_default();
-    if let Some(connected) = status.num_connected_nodes {
-        text.push_str(&format!(
-            "Connected Nodes: {connected}/{}\n",
-            connected + unavailable
-        ));
-    }
-    if unavailable > 0 {
-        text.push_str(&format!("Unavailable Nodes: {unavailable}\n"));
-        for name in &status.unavailable_nodes {
-            text.push_str(&format!("  - {}\n", clean(name)));
-        }
-    }
-    text
 }
 
 fn endpoints(list: &[EndpointStatus], paint: Paint, text: &mut Vec<u8>) -> io::Result<()> {

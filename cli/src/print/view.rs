@@ -2,9 +2,9 @@
 
 use flowd_proto::flow::{
     AuthType, Endpoint, Flow, Layer4, LostEvent, LostEventSource, Policy, SocketTranslationPoint,
-    Verdict, layer4, layer7,
+    TrafficDirection, Verdict, layer4, layer7,
 };
-use flowd_proto::flowd::v1::{FlowExtension, PolicyRef};
+use flowd_proto::flowd::v1::{FlowExtension, PolicyRef, RuleAction, RuleRef};
 use flowd_proto::reason::hubble_words;
 use flowd_proto::relay::{NodeState, NodeStatusEvent};
 
@@ -118,7 +118,7 @@ impl<'a> FlowView<'a> {
     }
 
     fn name(&self, end: &End<'_>) -> Option<String> {
-        if self.style.numeric {
+        if !self.style.names {
             return None;
         }
         let endpoint = end
@@ -214,6 +214,10 @@ impl<'a> FlowView<'a> {
         if denied && !causes.is_empty() {
             return format!(" DEFAULT DENY BY {}", listed(causes.iter().map(cause)));
         }
+        let rules = self.extension.as_ref().map_or(&[][..], |e| &e.rules);
+        if !rules.is_empty() {
+            return format!(" BY {}", listed(rules.iter().map(rule)));
+        }
         let named = match verdict {
             Verdict::Forwarded | Verdict::Redirected => self.flow.allowed_by(),
             Verdict::Dropped | Verdict::Audit => self.flow.denied_by(),
@@ -266,11 +270,40 @@ fn policy(policy: &Policy) -> String {
     format!("{} ({})", policy.name, policy.kind)
 }
 
+/// A rule as its author finds it: the policy, and where in it.
+fn rule(rule: &RuleRef) -> String {
+    let list = match (rule.direction(), rule.action()) {
+        (TrafficDirection::Egress, RuleAction::Deny) => "egressDeny",
+        (TrafficDirection::Egress, RuleAction::Allow | RuleAction::Unspecified) => "egress",
+        (TrafficDirection::Ingress | TrafficDirection::Unknown, RuleAction::Deny) => "ingressDeny",
+        (
+            TrafficDirection::Ingress | TrafficDirection::Unknown,
+            RuleAction::Allow | RuleAction::Unspecified,
+        ) => "ingress",
+    };
+    format!("{} ({}) {list}[{}]", rule.name, rule.kind, rule.index)
+}
+
 fn cause(policy: &PolicyRef) -> String {
     format!("{} ({})", policy.name, policy.kind)
 }
 
-fn ports(l4: Option<&Layer4>) -> (u32, u32) {
+/// The protocol, in lower case.
+pub(super) fn protocol(l4: Option<&Layer4>) -> &'static str {
+    match l4.and_then(|l4| l4.protocol.as_ref()) {
+        Some(layer4::Protocol::Tcp(_)) => "tcp",
+        Some(layer4::Protocol::Udp(_)) => "udp",
+        Some(layer4::Protocol::Sctp(_)) => "sctp",
+        Some(layer4::Protocol::IcmPv4(_)) => "icmpv4",
+        Some(layer4::Protocol::IcmPv6(_)) => "icmpv6",
+        Some(layer4::Protocol::Vrrp(_)) => "vrrp",
+        Some(layer4::Protocol::Igmp(_)) => "igmp",
+        None => "",
+    }
+}
+
+/// Ports of the source and of the destination; 0 where there are none.
+pub(super) fn ports(l4: Option<&Layer4>) -> (u32, u32) {
     match l4.and_then(|l4| l4.protocol.as_ref()) {
         Some(layer4::Protocol::Tcp(tcp)) => (tcp.source_port, tcp.destination_port),
         Some(layer4::Protocol::Udp(udp)) => (udp.source_port, udp.destination_port),

@@ -1,5 +1,6 @@
 //! The binary from outside: output, errors and exit codes.
 
+mod config;
 mod errors;
 mod observe;
 mod policy;
@@ -17,6 +18,8 @@ fn flowctl(args: &[&str]) -> Output {
     command
         .env_remove("FLOWD_SERVER")
         .env_remove("HUBBLE_SERVER")
+        .env("HOME", "/nonexistent")
+        .env_remove("XDG_CONFIG_HOME")
         .env("NO_COLOR", "1");
     command.args(args).output().expect("it runs")
 }

@@ -50,6 +50,52 @@ fn the_server_is_named_by_flag_then_flowd_then_hubble() {
 }
 
 #[test]
+fn the_answers_of_several_servers_are_one_in_order() {
+    let (left, right) = (
+        FakeServer::start(Kind::Healthy),
+        FakeServer::start(Kind::Hubble),
+    );
+    let second = right.address();
+    let output = ask(&left, &["observe", "-o", "json", "--server", &second]);
+    assert!(output.status.success(), "{}", err(&output));
+    let times: Vec<jiff::Timestamp> = out(&output)
+        .lines()
+        .map(|line| {
+            let value: serde_json::Value = serde_json::from_str(line).expect("JSON");
+            let time = value["time"].as_str().expect("a time");
+            time.parse().expect("RFC 3339")
+        })
+        .collect();
+    assert_eq!(times.len(), 40);
+    assert!(times.is_sorted(), "{times:?}");
+    let gone = ask(&left, &["observe", "--server", "unix:///nowhere"]);
+    assert_eq!(
+        out(&gone).lines().count(),
+        20,
+        "the other one still answers"
+    );
+    assert_fails(&gone, 1, &["unix:///nowhere", "not running"]);
+    assert_fails(
+        &ask(&left, &["why", "u", "--server", &second]),
+        2,
+        &["one server"],
+    );
+}
+
+#[test]
+fn flows_lost_inside_the_answer_are_exit_code_three() {
+    let mut file = tempfile::NamedTempFile::new().expect("a file");
+    file.write_all(
+        b"{\"flow\":{\"uuid\":\"a\"}}\n{\"lost_events\":{\"source\":\"HUBBLE_RING_BUFFER\",\"num_events_lost\":\"7\"}}\n",
+    )
+    .expect("ok");
+    let path = file.path().to_str().expect("text");
+    let output = flowctl(&["observe", "--input-file", path]);
+    assert_fails(&output, 3, &["7 flows were lost"]);
+    assert_eq!(out(&output).lines().count(), 2);
+}
+
+#[test]
 fn files_are_read_without_a_server() {
     let server = FakeServer::start(Kind::Healthy);
     let mut file = tempfile::NamedTempFile::new().expect("a file");

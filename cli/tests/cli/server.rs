@@ -98,8 +98,16 @@ async fn serve(
     listening.send(()).expect("the test waits");
     let ours = (kind != Kind::Hubble).then(|| FlowdServer::new(Fake(kind)));
     let server = Server::builder().add_service(ObserverServer::new(Fake(kind)));
+    let (health, health_server) = tonic_health::server::health_reporter();
+    health
+        .set_service_status(
+            "hubble.server.Observer",
+            tonic_health::ServingStatus::Serving,
+        )
+        .await;
     let served = server
         .add_optional_service(ours)
+        .add_service(health_server)
         .serve_with_incoming_shutdown(UnixListenerStream::new(listener), async {
             // Its sender is dropped to stop it.
             let _ = stopped.await;

@@ -71,7 +71,38 @@ fn a_hubble_server_is_asked_in_its_own_words() {
     assert!(output.status.success(), "{}", err(&output));
     assert_eq!(
         out(&output),
-        "Current/Max Flows: 2,031/4,095 (49.60%)\nFlows/s: 23.46\n"
+        format!(
+            "Healthcheck (via {}): Ok\nCurrent/Max Flows: 2,031/4,095 (49.60%)\nFlows/s: 23.46\n",
+            server.address()
+        )
+    );
+    let dict = out(&ask(&server, &["status", "-o", "dict"]));
+    assert!(
+        dict.contains("CURRENT/MAX FLOWS: 2,031/4,095 (49.60%)\n"),
+        "{dict}"
+    );
+}
+
+#[test]
+fn several_servers_are_lines_of_one_table() {
+    let (healthy, sick) = (
+        FakeServer::start(Kind::Healthy),
+        FakeServer::start(Kind::Sick),
+    );
+    let (first, second) = (healthy.address(), sick.address());
+    let output = ask(&healthy, &["status", "--server", &second, "-o", "table"]);
+    assert_eq!(output.status.code(), Some(1), "one of them is sick");
+    let text = out(&output);
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 3, "{text}");
+    assert!(lines[0].starts_with("SERVER "), "{text}");
+    assert!(
+        lines[1].starts_with(&second) && lines[1].contains("NOT HEALTHY"),
+        "{text}"
+    );
+    assert!(
+        lines[2].starts_with(&first) && lines[2].contains("  Ok  "),
+        "{text}"
     );
 }
 

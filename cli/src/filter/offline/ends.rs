@@ -47,7 +47,7 @@ pub(super) fn compile(filter: &FlowFilter, tests: &mut Vec<Test>) -> Result<(), 
 }
 
 fn one(asked: &Asked<'_>, end: End, tests: &mut Vec<Test>) -> Result<(), FilterError> {
-    let ports = read_all(asked.port, |text| crate::filter::value::port(text))?;
+    let ports = read_all(asked.port, crate::filter::value::port)?;
     any_of(tests, ports, move |flow, wanted| {
         port(flow.l4.as_ref(), end) == Some(u32::from(*wanted))
     });

@@ -187,3 +187,55 @@ fn a_value_without_a_name_leaves_no_half_line() {
     assert!(error.to_string().contains("--field-mask"), "{error}");
     assert!(out.is_empty());
 }
+
+#[test]
+fn csv_has_names_first_and_no_formula() {
+    let mut flow = syn();
+    flow.summary = "=1+1, \"quoted\"".into();
+    let text = shown(Output::Csv, STYLE, &[answer(flow)]);
+    let mut lines = text.lines();
+    let names: Vec<&str> = lines.next().expect("names").split(',').collect();
+    assert_eq!(names[..4], ["time", "node", "uuid", "verdict"]);
+    let mut reader = ::csv::Reader::from_reader(text.as_bytes());
+    let row = reader.records().next().expect("a row").expect("CSV");
+    let cell = |name: &str| {
+        let place = names.iter().position(|known| *known == name);
+        row.get(place.expect("a column"))
+            .expect("a cell")
+            .to_owned()
+    };
+    assert_eq!(cell("time"), "1970-01-01T00:20:34.5678Z");
+    assert_eq!(cell("verdict"), "DROPPED");
+    assert_eq!(cell("drop_reason"), "POLICY_DENIED");
+    assert_eq!(cell("protocol"), "tcp");
+    assert_eq!(cell("source_ip"), "1.1.1.1");
+    assert_eq!(cell("destination_port"), "8080");
+    assert_eq!(cell("summary"), "'=1+1, \"quoted\"");
+}
+
+#[test]
+fn otlp_is_a_log_record_a_line() {
+    let text = shown(Output::OtlpJson, STYLE, &[answer(syn())]);
+    let value: serde_json::Value = serde_json::from_str(text.trim_end()).expect("JSON");
+    let record = &value["resourceLogs"][0]["scopeLogs"][0]["logRecords"][0];
+    assert_eq!(record["timeUnixNano"], "1234567800000");
+    assert_eq!(record["severityText"], "WARN");
+    let attributes = record["attributes"].as_array().expect("a list");
+    let find = |key: &str| {
+        let found = attributes.iter().find(|attribute| attribute["key"] == key);
+        found.map(|attribute| attribute["value"].clone())
+    };
+    assert_eq!(
+        find("source.address"),
+        Some(serde_json::json!({"stringValue": "1.1.1.1"}))
+    );
+    assert_eq!(
+        find("destination.port"),
+        Some(serde_json::json!({"intValue": "8080"}))
+    );
+    assert_eq!(
+        find("flow.drop_reason"),
+        Some(serde_json::json!({"stringValue": "POLICY_DENIED"}))
+    );
+    assert_eq!(find("flow.rules"), None, "what is empty is left out");
+}

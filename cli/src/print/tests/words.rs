@@ -42,6 +42,23 @@ fn drops_name_who_and_how_often() {
         "{}",
         line(rule)
     );
+    let by_rule = denied(FlowExtension {
+        rules: vec![RuleRef {
+            kind: "CiliumNetworkPolicy".into(),
+            name: "no-metadata".into(),
+            index: 2,
+            direction: TrafficDirection::Egress.into(),
+            action: RuleAction::Deny.into(),
+            ..RuleRef::default()
+        }],
+        ..FlowExtension::default()
+    });
+    assert!(
+        line(by_rule.clone())
+            .contains(" DROPPED BY no-metadata (CiliumNetworkPolicy) egressDeny[2] ("),
+        "{}",
+        line(by_rule)
+    );
     let causes = FlowExtension {
         packets_told: 1,
         default_denied_by: vec![PolicyRef {
@@ -102,6 +119,7 @@ fn hosts_are_named_in_hubbles_order() {
     );
     let numeric = Style {
         numeric: true,
+        names: false,
         ..STYLE
     };
     assert_eq!(host(named, numeric), "1.1.1.1:31793 2.2.2.2:8080");
