@@ -13,9 +13,10 @@ use std::{
 use anyhow::Context as _;
 
 use crate::{
+    access::{Gate, audit::Audit},
     applied::Applied,
-    config::Config,
-    doors::{Doors, token},
+    config::{Config, Reloadable},
+    doors::{Doors, Renew, token},
     endpoints,
     enrich::{Directory, DirectoryHandle},
     flow::{self, Happening, Pipeline, Timeline},
@@ -29,11 +30,11 @@ use crate::{
         sweep::Sweep,
         tables::Tables,
     },
-    metrics::{FlowMetrics, Metrics},
+    metrics::{FlowMetrics, Metrics, doors::DoorCollector},
     observe::{filter, uuid::Boot},
     reload::Reload,
     resolve::{Numbers, Resolver},
-    serve::{self, Sources, grpc, stop},
+    serve::{self, Door, Sources, grpc, stop},
     sources::{Source, Watch},
 };
 
@@ -47,6 +48,7 @@ pub struct App {
     threads: Vec<JoinHandle<()>>,
     wake: mpsc::Sender<()>,
     door: grpc::PolicyDoor,
+    board: Board,
     _watch: Option<Watch>,
     _lock: Lock,
 }
@@ -76,6 +78,7 @@ impl App {
         let asked = filter::Context {
             directory: directory.clone(),
             boot,
+            scope: Default::default(),
         };
         let flows = FlowMetrics::new(&config.counting, &asked).context("metrics.plugins")?;
         let flows = Arc::new(flows);
@@ -88,6 +91,7 @@ impl App {
             flows: Arc::clone(&flows),
             boot,
             stop,
+            gate: gate(&config.reloadable)?,
         };
         let stopping = Arc::new(AtomicBool::new(false));
         let (wake, woken) = mpsc::channel();
@@ -123,7 +127,8 @@ impl App {
             spawn("control", &stopping, move |stop| control.run(&woken, &stop))?,
         ];
         let watch = watch(&config, wake.clone());
-        let metrics = Metrics::new(flows, log, board.handle())?;
+        let metrics = Metrics::new(flows, log, board.handle())?
+            .also(Box::new(DoorCollector::new(sources.gate.clone())))?;
         Ok(Self {
             config,
             sources,
@@ -136,6 +141,7 @@ impl App {
                 nudge: Nudge::new(wake.clone(), board.turns()),
             },
             wake,
+            board,
             _watch: watch,
             _lock: lock,
         })
@@ -151,7 +157,9 @@ impl App {
         let doors = Doors::open(&self.config).await?;
         let token = token(&self.config.state)?;
         doors.announce(&self.config.state)?;
+        let limits = &self.config.reloadable.limits;
         let options = grpc::Options {
+            max_request: limits.message_bytes as usize,
             address: self.config.socket.display().to_string(),
             policies: Some(self.door.clone()),
             ..grpc::Options::default()
@@ -159,12 +167,12 @@ impl App {
         let routes = grpc::routes(&self.sources, &options).await?;
         let sources = &self.sources;
         let unix = async {
-            let served = grpc::serve_unix(doors.unix, routes.clone(), sources).await;
+            let served = grpc::serve(Door::Unix(doors.unix), routes.clone(), sources).await;
             served.context("the gRPC socket")
         };
         let tcp = async {
             match doors.tcp {
-                Some(listener) => grpc::serve_tcp(listener, routes.clone(), sources)
+                Some(door) => grpc::serve(door, routes.clone(), sources)
                     .await
                     .context("the gRPC port"),
                 None => Ok(()),
@@ -185,6 +193,19 @@ impl App {
             let run = reload.run(sources.stop.clone()).await;
             run.context("reloading the configuration")
         };
+        let renew = Renew {
+            file: self.config.file.clone(),
+            now: self.config.reloadable.clone(),
+            tls: doors.tls,
+            sources: sources.clone(),
+            board: self.board.clone(),
+        };
+        let renew = async {
+            tokio::select! {
+                failed = renew.run() => failed.context("reading files again"),
+                () = sources.stop.clone().wait() => Ok(()),
+            }
+        };
         let stopper = &self.stopper;
         let signal = async {
             let name = signal().await;
@@ -193,7 +214,7 @@ impl App {
             Ok(())
         };
         // A door that fails ends the daemon, so that whoever keeps it running knows.
-        tokio::try_join!(signal, unix, tcp, web, metrics, reload)?;
+        tokio::try_join!(signal, unix, tcp, web, metrics, reload, renew)?;
         drop(doors.file);
         self.stop_threads();
         Ok(())
@@ -312,6 +333,12 @@ impl KernelSide {
             node_name: config.node_name.clone(),
         }))
     }
+}
+
+/// The gate as the configuration wants it.
+fn gate(config: &Reloadable) -> anyhow::Result<Gate> {
+    let audit = Audit::start(&config.audit).context("the audit log")?;
+    Gate::new(&config.access, &config.limits, audit).map_err(anyhow::Error::msg)
 }
 
 /// Numbers that no earlier daemon can have handed out whose state was lost but whose tables still

@@ -41,12 +41,12 @@ pub fn missing() -> Vec<(Capability, &'static str)> {
         .collect()
 }
 
-/// Keeps the needed capabilities and drops the rest.
+/// Keeps the needed capabilities and those in `also`, and drops the rest.
 ///
 /// # Errors
 ///
 /// When one of [`VITAL`] is missing.
-pub fn keep_needed() -> anyhow::Result<()> {
+pub fn keep_needed(also: &[Capability]) -> anyhow::Result<()> {
     let missing = missing();
     let lacking: Vec<String> = missing
         .iter()
@@ -62,6 +62,7 @@ pub fn keep_needed() -> anyhow::Result<()> {
     let kept: CapsHashSet = NEEDED
         .into_iter()
         .map(|(capability, _)| capability)
+        .chain(also.iter().copied())
         .filter(|capability| held.contains(capability))
         .collect();
     for set in [CapSet::Effective, CapSet::Permitted] {

@@ -1,6 +1,8 @@
 //! The configuration: flags before environment before file before defaults, checked as a whole.
 
+pub mod access;
 mod metrics;
+mod reloadable;
 
 use std::{
     fs,
@@ -12,6 +14,8 @@ use clap::{Args, ValueEnum};
 use serde::Deserialize;
 use thiserror::Error;
 
+use self::access::{AccessSection, AuditSection, LimitsSection, TlsSection};
+pub use self::reloadable::Reloadable;
 use crate::{
     kernel::{AttachMode, Sizes, Timeouts},
     metrics::Settings,
@@ -41,7 +45,11 @@ pub struct Flags {
     /// Unix socket of the gRPC API [default: /run/flowd/flowd.sock].
     #[arg(long, env = "FLOWD_SOCKET", value_name = "PATH")]
     pub socket: Option<PathBuf>,
-    /// TCP address of the gRPC API; loopback only, as it is not encrypted [default: none].
+    /// Group that may use the unix socket [default: that of the daemon].
+    #[arg(long, env = "FLOWD_SOCKET_GROUP", value_name = "GROUP")]
+    pub socket_group: Option<String>,
+    /// TCP address of the gRPC API; loopback only, unless the file has a section `tls` [default:
+    /// none].
     #[arg(long, env = "FLOWD_LISTEN", value_name = "ADDRESS")]
     pub listen: Option<SocketAddr>,
     /// Loopback address of the web page [default: 127.0.0.1:8735].
@@ -87,7 +95,12 @@ struct File {
     policies: Option<PathBuf>,
     endpoints: Option<PathBuf>,
     socket: Option<PathBuf>,
+    socket_group: Option<String>,
     listen: Option<SocketAddr>,
+    tls: Option<TlsSection>,
+    access: AccessSection,
+    limits: LimitsSection,
+    audit: AuditSection,
     web: Option<SocketAddr>,
     metrics: metrics::FileMetrics,
     netns: Option<PathBuf>,
@@ -141,6 +154,10 @@ pub struct Config {
     pub endpoints: PathBuf,
     /// Unix socket of the gRPC API.
     pub socket: PathBuf,
+    /// Group that may use it.
+    pub socket_group: Option<String>,
+    /// What is read again while the daemon runs.
+    pub reloadable: Reloadable,
     /// TCP address of the gRPC API.
     pub listen: Option<SocketAddr>,
     /// Address of the web page.
@@ -235,20 +252,32 @@ impl Config {
     }
 
     fn problems(&self) -> Vec<String> {
-        let mut problems = Vec::new();
+        let mut problems = self.reloadable.problems();
         let mut check = |good: bool, problem: String| {
             if !good {
                 problems.push(problem);
             }
         };
-        for (name, address) in [("web", Some(self.web)), ("listen", self.listen)] {
-            if let Some(address) = address {
-                check(
-                    address.ip().is_loopback(),
-                    format!("{name}: {address} is not a loopback address; it is not encrypted"),
-                );
-            }
-        }
+        check(
+            self.web.ip().is_loopback(),
+            format!(
+                "web: {} is not a loopback address; it is not encrypted",
+                self.web
+            ),
+        );
+        let secured = self.reloadable.tls.is_some();
+        let listen = self.listen;
+        check(
+            listen.is_none_or(|address| secured || address.ip().is_loopback()),
+            format!(
+                "listen: {} is not a loopback address; give the file a section tls",
+                listen.map_or_else(String::new, |address| address.to_string())
+            ),
+        );
+        check(
+            !secured || listen.is_some(),
+            "tls: there is no TCP address to speak it at; set listen".to_owned(),
+        );
         let ring = self.sizes.ring_bytes;
         check(
             ring.is_power_of_two() && (65_536..=1 << 30).contains(&ring),
@@ -317,6 +346,7 @@ fn read(path: &Path) -> Result<File, ConfigError> {
 }
 
 fn merge(flags: Flags, file: File, problems: &mut Vec<String>) -> Result<Config, String> {
+    let reloadable = Reloadable::of(&file);
     let attach = match (flags.attach, file.attach) {
         (Some(attach), _) => attach,
         (None, Some(text)) => AttachMode::from_str(&text, true)
@@ -333,6 +363,8 @@ fn merge(flags: Flags, file: File, problems: &mut Vec<String>) -> Result<Config,
     let (sizes, timeouts) = (Sizes::default(), Timeouts::default());
     Ok(Config {
         file: flags.config,
+        reloadable,
+        socket_group: flags.socket_group.or(file.socket_group),
         bpffs: path(flags.bpffs, file.bpffs, "/sys/fs/bpf/flowd"),
         state: path(flags.state, file.state, "/var/lib/flowd"),
         policies: path(flags.policies, file.policies, "/etc/flowd/policies"),

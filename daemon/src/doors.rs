@@ -1,17 +1,26 @@
 //! Where the daemon listens, where it says so, and the token that opens its page.
 
+mod renew;
+
+pub(crate) use renew::Renew;
+
 use std::{fs, net::SocketAddr, path::Path};
 
 use anyhow::Context as _;
 use tokio::net::{TcpListener, UnixListener};
 
-use crate::{config::Config, serve::listen};
+use crate::{
+    config::Config,
+    serve::{Door, listen, tls::Tls},
+};
 
 /// Where the daemon listens.
 pub(crate) struct Doors {
     pub(crate) unix: UnixListener,
     pub(crate) file: listen::SocketFile,
-    pub(crate) tcp: Option<TcpListener>,
+    pub(crate) tcp: Option<Door>,
+    pub(crate) tls: Option<Tls>,
+    address: Option<SocketAddr>,
     pub(crate) web: TcpListener,
     pub(crate) metrics: TcpListener,
 }
@@ -22,11 +31,19 @@ impl Doors {
             fs::create_dir_all(directory)
                 .with_context(|| format!("socket directory {}", directory.display()))?;
         }
-        let (unix, file) = listen::unix(&config.socket)?;
-        let tcp = match config.listen {
-            Some(address) => Some(listen::loopback(address).await?),
-            None => None,
+        let (unix, file) = listen::unix(&config.socket, config.socket_group.as_deref())?;
+        let tls = config.reloadable.tls.as_ref().map(Tls::load).transpose();
+        let tls = tls.map_err(anyhow::Error::msg)?;
+        let listener = match (config.listen, &tls) {
+            (Some(address), Some(_)) => Some(listen::tcp(address).await?),
+            (Some(address), None) => Some(listen::loopback(address).await?),
+            (None, _) => None,
         };
+        let address = listener.as_ref().map(TcpListener::local_addr).transpose()?;
+        let tcp = listener.map(|listener| match &tls {
+            Some(tls) => Door::Tls(listener, tls.clone()),
+            None => Door::Loopback(listener),
+        });
         let metrics = TcpListener::bind(config.metrics)
             .await
             .with_context(|| format!("cannot listen on {} (--metrics)", config.metrics))?;
@@ -34,6 +51,8 @@ impl Doors {
             unix,
             file,
             tcp,
+            tls,
+            address,
             web: listen::loopback(config.web).await?,
             metrics,
         })
@@ -43,11 +62,7 @@ impl Doors {
     pub(crate) fn announce(&self, state: &Path) -> anyhow::Result<()> {
         let text =
             |address: std::io::Result<SocketAddr>| address.map(|address| address.to_string());
-        let tcp = self
-            .tcp
-            .as_ref()
-            .map(|listener| text(listener.local_addr()))
-            .transpose()?;
+        let tcp = self.address.map(|address| address.to_string());
         let web = text(self.web.local_addr())?;
         let metrics = text(self.metrics.local_addr())?;
         let addresses = serde_json::json!({"grpc": tcp, "web": web, "metrics": metrics});

@@ -1,6 +1,7 @@
 //! flowd, the flow service that enforces: everything the daemon is made of, in the order a verdict
 //! meets it.
 
+pub mod access;
 pub mod app;
 pub mod applied;
 pub mod capabilities;
@@ -18,6 +19,7 @@ pub mod metrics;
 pub mod observe;
 mod reload;
 pub mod resolve;
+pub mod rolling;
 pub mod serve;
 pub mod sources;
 pub mod why;

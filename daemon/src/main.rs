@@ -60,7 +60,12 @@ fn run(config: Config) -> anyhow::Result<()> {
         abi = flowd_abi::ABI_VERSION,
         "flowd"
     );
-    capabilities::keep_needed()?;
+    // Giving the socket to a group that its user is not in takes a capability of its own.
+    let also = config
+        .socket_group
+        .iter()
+        .map(|_| caps::Capability::CAP_CHOWN);
+    capabilities::keep_needed(&also.collect::<Vec<_>>())?;
     let app = App::start(config)?;
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

@@ -71,6 +71,7 @@ impl Reload {
         let context = filter::Context {
             directory: self.sources.directory.clone(),
             boot: self.sources.boot,
+            scope: Default::default(),
         };
         let read = Config::counting(path).map_err(|error| error.to_string());
         let done = read.and_then(|settings| {

@@ -12,7 +12,7 @@ use flowd::{
     flow::{Clock, log, pipeline::Ring},
     metrics::FlowMetrics,
     observe::uuid::Boot,
-    serve::{Sources, grpc, listen, status::StatusHandle, stop::stop},
+    serve::{Door, Sources, grpc, listen, status::StatusHandle, stop::stop},
 };
 use flowd_proto::observer::{GetFlowsRequest, observer_client::ObserverClient};
 use hyper_util::rt::TokioIo;
@@ -60,16 +60,17 @@ fn follow(directory: &Arc<Directory>, raw: &[[u8; 144]]) -> Result<f64, Box<dyn 
         flows: Arc::new(FlowMetrics::default()),
         boot: Boot::random(),
         stop,
+        gate: Default::default(),
     };
     let socket = std::env::temp_dir().join(format!("flowd-bench-{}.sock", std::process::id()));
     let server = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
         .build()?;
-    let (listener, _file) = server.block_on(async { listen::unix(&socket) })?;
+    let (listener, _file) = server.block_on(async { listen::unix(&socket, None) })?;
     server.spawn(async move {
         let routes = grpc::routes(&sources, &grpc::Options::default()).await?;
-        grpc::serve_unix(listener, routes, &sources).await
+        grpc::serve(Door::Unix(listener), routes, &sources).await
     });
     let client = tokio::runtime::Builder::new_current_thread()
         .enable_all()

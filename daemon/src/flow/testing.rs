@@ -109,6 +109,7 @@ impl World {
                 flows,
                 boot: Boot::fixed(0x0123_4567_89ab_cdef),
                 stop,
+                gate: Default::default(),
             },
             stopper,
         }

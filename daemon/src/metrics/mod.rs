@@ -4,6 +4,7 @@
 
 pub mod catalog;
 pub mod contexts;
+pub mod doors;
 pub mod engine;
 pub mod export;
 pub mod facts;
@@ -71,6 +72,7 @@ impl Default for FlowMetrics {
         let context = filter::Context {
             directory: DirectoryHandle::default(),
             boot: Boot::fixed(0),
+            scope: Default::default(),
         };
         let engine = Engine::new(&Settings::default(), &context).unwrap_or_default();
         Self::over(engine)
@@ -230,6 +232,16 @@ impl Metrics {
             registry.register(collector)?;
         }
         Ok(Self { registry, flows })
+    }
+
+    /// The same with one more collector.
+    ///
+    /// # Errors
+    ///
+    /// When it claims a family of another, which is a mistake in this crate.
+    pub fn also(self, collector: Box<dyn Collector>) -> Result<Self, prometheus::Error> {
+        self.registry.register(collector)?;
+        Ok(self)
     }
 
     /// The text format. Families of the plugins that have no series yet are announced.

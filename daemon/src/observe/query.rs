@@ -40,6 +40,19 @@ pub enum QueryError {
     MaskPaths(usize, usize),
 }
 
+impl QueryError {
+    /// Whether the request is not wrong but larger than its bounds.
+    pub const fn is_too_much(&self) -> bool {
+        match self {
+            Self::MaskPaths(..) | Self::Filter(FilterError::TooMany { .. }) => true,
+            Self::FirstWithFollow
+            | Self::Time(_)
+            | Self::Mask(_)
+            | Self::Filter(FilterError::Value { .. } | FilterError::Unsupported(_)) => false,
+        }
+    }
+}
+
 /// A request that has been checked.
 #[derive(Debug)]
 pub struct Plan {

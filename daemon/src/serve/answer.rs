@@ -3,13 +3,14 @@
 use flowd_abi::{Direction, DropReason, ForwardReason};
 use flowd_proto::flow::TrafficDirection;
 use flowd_proto::flowd::v1::{
-    EndpointStatus, ExplainResponse, Ledger, LedgerRow, ReasonHelp, SourceError, SourceLoss,
-    StatusResponse,
+    AuditStatus, EndpointStatus, ExplainResponse, Ledger, LedgerRow, ReasonHelp, Refused,
+    SourceError, SourceLoss, StatusResponse,
 };
-use flowd_proto::reason;
+use flowd_proto::{Timestamp, reason};
 
 use super::status::{self, EndpointState, Status};
 use super::{Sources, hits, now};
+use crate::access::Scope;
 use crate::observe::extension::reason_name;
 use crate::observe::flow::VERSION;
 
@@ -18,10 +19,14 @@ pub fn uptime(status: &Status) -> u64 {
     u64::try_from(now().saturating_sub(status.started)).unwrap_or(0)
 }
 
-/// The answer to `Status`.
-pub fn status(sources: &Sources) -> StatusResponse {
+/// The answer to `Status`, for a client that sees this much.
+pub fn status(sources: &Sources, scope: &Scope) -> StatusResponse {
     let status = sources.status.load();
-    let problems = status.complaints();
+    let status = status.within(scope);
+    let mut problems = status.complaints();
+    if sources.gate.audit().is_stuck() {
+        problems.push("the audit log cannot be written; see flowd's log".to_owned());
+    }
     let uptime = uptime(&status);
     StatusResponse {
         version: VERSION.to_owned(),
@@ -46,7 +51,34 @@ pub fn status(sources: &Sources) -> StatusResponse {
         ledger: Some(ledger(sources, &status)),
         connections: status.connections,
         denied: status.denied,
+        refused: refused(sources, scope),
+        audit: audit(sources),
     }
+}
+
+/// What the doors have turned away; who was is for those who see everything.
+fn refused(sources: &Sources, scope: &Scope) -> Vec<Refused> {
+    let seen = sources.gate.refusals().seen().into_iter();
+    let all = *scope == Scope::All;
+    seen.map(|(reason, count, newest)| Refused {
+        reason: reason.name().to_owned(),
+        count,
+        last: Some(Timestamp::from_unix_nanos(
+            u64::try_from(newest.time).unwrap_or(0),
+        )),
+        client: if all { newest.client } else { String::new() },
+        text: if all { newest.text } else { String::new() },
+    })
+    .collect()
+}
+
+fn audit(sources: &Sources) -> Option<AuditStatus> {
+    let audit = sources.gate.audit();
+    audit.is_kept().then(|| AuditStatus {
+        written: audit.written(),
+        lost: audit.lost(),
+        stuck: audit.is_stuck(),
+    })
 }
 
 fn endpoint(endpoint: &status::EndpointStatus) -> EndpointStatus {

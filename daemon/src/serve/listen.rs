@@ -1,4 +1,4 @@
-//! Where servers listen: a unix socket only its group can use, TCP on loopback only.
+//! Where servers listen: a unix socket only its group can use, TCP on loopback or with TLS only.
 
 use std::fs::{self, Permissions};
 use std::io;
@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 use tokio::net::{TcpListener, UnixListener};
+
+use crate::access::group_id;
 
 /// Why nothing can be listened on.
 #[derive(Debug, Error)]
@@ -21,10 +23,13 @@ pub enum ListenError {
     NotASocket(PathBuf),
     /// The address can be reached from elsewhere.
     #[error(
-        "{0}: plaintext is served on loopback only; listen on 127.0.0.1 or [::1], and reach it \
-         from elsewhere through an SSH tunnel"
+        "{0}: plaintext is served on loopback only; listen on 127.0.0.1 or [::1], or give the \
+         configuration a section tls"
     )]
     NotLoopback(SocketAddr),
+    /// A group nobody knows.
+    #[error("socket_group: this host has no group {0}; make it with `groupadd --system {0}`")]
+    NoGroup(String),
     /// The system refused.
     #[error("cannot listen on {place}: {error}")]
     Io {
@@ -56,12 +61,13 @@ fn inode(path: &Path) -> Option<u64> {
     fs::symlink_metadata(path).ok().map(|found| found.ino())
 }
 
-/// Listens on a unix socket with mode 0660. A socket nobody listens on any more is replaced.
+/// Listens on a unix socket with mode 0660, for a group when one is named. A socket nobody listens on any more is replaced.
 ///
 /// # Errors
 ///
-/// When somebody listens there, something else is in the way, or the system refuses.
-pub fn unix(path: &Path) -> Result<(UnixListener, SocketFile), ListenError> {
+/// When somebody listens there, something else is in the way, nobody knows the group, or the system
+/// refuses.
+pub fn unix(path: &Path, group: Option<&str>) -> Result<(UnixListener, SocketFile), ListenError> {
     let failed = |error| ListenError::Io {
         place: path.display().to_string(),
         error,
@@ -87,7 +93,12 @@ pub fn unix(path: &Path) -> Result<(UnixListener, SocketFile), ListenError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(failed(error)),
     }
+    let group = match group {
+        Some(name) => Some(group_id(name).ok_or_else(|| ListenError::NoGroup(name.to_owned()))?),
+        None => None,
+    };
     let listener = UnixListener::bind(&fresh).map_err(failed)?;
+    std::os::unix::fs::chown(&fresh, None, group).map_err(failed)?;
     fs::set_permissions(&fresh, Permissions::from_mode(0o660)).map_err(failed)?;
     fs::rename(&fresh, path).map_err(failed)?;
     let file = SocketFile {
@@ -106,6 +117,15 @@ pub async fn loopback(address: SocketAddr) -> Result<TcpListener, ListenError> {
     if !address.ip().is_loopback() {
         return Err(ListenError::NotLoopback(address));
     }
+    tcp(address).await
+}
+
+/// Listens on an address.
+///
+/// # Errors
+///
+/// When the system refuses.
+pub async fn tcp(address: SocketAddr) -> Result<TcpListener, ListenError> {
     TcpListener::bind(address)
         .await
         .map_err(|error| ListenError::Io {
@@ -123,13 +143,25 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("flowd.sock");
         drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
-        let (listener, file) = unix(&path).unwrap();
+        let (listener, file) = unix(&path, None).unwrap();
         let mode = fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o660);
-        assert!(matches!(unix(&path), Err(ListenError::InUse(_))));
+        assert!(matches!(unix(&path, None), Err(ListenError::InUse(_))));
         drop(listener);
         drop(file);
         assert!(!path.exists());
+    }
+
+    #[tokio::test]
+    async fn a_socket_belongs_to_its_group() {
+        use std::os::unix::fs::MetadataExt;
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("flowd.sock");
+        let own = fs::metadata(directory.path()).unwrap().gid().to_string();
+        let (_listener, _file) = unix(&path, Some(&own)).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().gid().to_string(), own);
+        let refused = unix(&directory.path().join("b"), Some("no-such-group"));
+        assert!(matches!(refused, Err(ListenError::NoGroup(_))));
     }
 
     #[tokio::test]
@@ -137,7 +169,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("flowd.sock");
         fs::write(&path, "precious").unwrap();
-        assert!(matches!(unix(&path), Err(ListenError::NotASocket(_))));
+        assert!(matches!(unix(&path, None), Err(ListenError::NotASocket(_))));
         assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
     }
 

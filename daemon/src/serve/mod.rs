@@ -1,6 +1,9 @@
 //! What others can ask: gRPC, the web page, `/metrics`. Only this room knows tonic and axum.
 
+mod accept;
 pub mod answer;
+mod connection;
+mod gate;
 pub mod grpc;
 mod hits;
 pub mod listen;
@@ -8,11 +11,15 @@ pub mod metrics;
 pub mod status;
 pub mod stop;
 pub mod stream;
+pub mod tls;
 pub mod web;
+
+pub use accept::Door;
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::access::Gate;
 use crate::enrich::DirectoryHandle;
 use crate::flow::Log;
 use crate::metrics::FlowMetrics;
@@ -39,6 +46,8 @@ pub struct Sources {
     pub boot: Boot,
     /// Ends every open stream.
     pub stop: Stop,
+    /// Lets requests through, or not.
+    pub gate: Gate,
 }
 
 impl Sources {

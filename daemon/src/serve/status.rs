@@ -1,10 +1,13 @@
 //! A snapshot of the daemon's own state, filled by those who know it, served by those who are asked.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
 use flowd_abi::{Counter, Direction, Verdict};
+
+use crate::access::Scope;
 
 /// How the daemon is doing.
 #[derive(Clone, Debug, Default)]
@@ -35,6 +38,9 @@ pub struct Status {
     pub enforced_generation: u64,
     /// Anything else that is wrong, one line each.
     pub problems: Vec<String>,
+    /// What is wrong with what was read again while the daemon runs: the configuration,
+    /// certificates, tokens.
+    pub reload_problems: Vec<String>,
 }
 
 /// The counters of one verdict and direction.
@@ -189,11 +195,44 @@ impl Status {
         });
         self.problems
             .iter()
+            .chain(&self.reload_problems)
             .cloned()
             .chain(behind)
             .chain(endpoints)
             .chain(sources)
             .collect()
+    }
+
+    /// What of it a client sees: endpoints and policies of its namespaces, and what is of all. Of
+    /// the node's own problems it is told how many there are.
+    pub fn within(&self, scope: &Scope) -> Cow<'_, Self> {
+        if *scope == Scope::All {
+            return Cow::Borrowed(self);
+        }
+        let mut seen = self.clone();
+        seen.endpoints
+            .retain(|endpoint| scope.sees(&endpoint.namespace));
+        seen.policies
+            .retain(|policy| scope.concerns(&policy.namespace));
+        // Their paths and texts may name what is in other namespaces.
+        seen.source_errors.clear();
+        seen.reload_problems.clear();
+        let hidden = self.complaints().len() - self.behind_in(scope);
+        seen.problems = Vec::new();
+        if hidden > 0 {
+            seen.problems
+                .push(format!("{hidden} problems outside of your namespaces"));
+        }
+        Cow::Owned(seen)
+    }
+
+    /// Complaints about workloads a client sees, and about the generation.
+    fn behind_in(&self, scope: &Scope) -> usize {
+        let endpoints = self.endpoints.iter();
+        let seen = endpoints.filter(|endpoint| {
+            scope.sees(&endpoint.namespace) && endpoint.state != EndpointState::Protected
+        });
+        seen.count() + usize::from(self.enforced_generation != self.desired_generation)
     }
 
     /// Whether every verdict is accounted for.

@@ -14,6 +14,7 @@ use tokio::time::{Sleep, sleep};
 
 use super::stop::Stopped;
 use super::{Sources, now};
+use crate::access::Scope;
 use crate::metrics::FlowMetrics;
 use crate::observe::filter::Context as FilterContext;
 use crate::observe::query::{FlowRef, Plan, Query, QueryError, Step};
@@ -37,15 +38,20 @@ pub struct FlowStream {
     _permit: Option<OwnedSemaphorePermit>,
 }
 
-/// Checks a request.
+/// Checks a request of a client that sees this much.
 ///
 /// # Errors
 ///
 /// When the request asks for something that cannot be.
-pub fn plan(sources: &Sources, request: &GetFlowsRequest) -> Result<Plan, QueryError> {
+pub fn plan(
+    sources: &Sources,
+    scope: &Scope,
+    request: &GetFlowsRequest,
+) -> Result<Plan, QueryError> {
     let context = FilterContext {
         directory: sources.directory.clone(),
         boot: sources.boot,
+        scope: scope.clone(),
     };
     Plan::compile(request, &context)
 }

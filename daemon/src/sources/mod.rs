@@ -5,3 +5,4 @@ mod watch;
 
 pub use directory::{Parse, Source};
 pub use watch::Watch;
+pub(crate) use watch::only_reads;

@@ -11,7 +11,7 @@ use notify::{
 };
 
 /// Whether nothing changed: the loop's own reading must not wake it.
-const fn only_reads(kind: EventKind) -> bool {
+pub(crate) const fn only_reads(kind: EventKind) -> bool {
     match kind {
         EventKind::Access(AccessKind::Close(AccessMode::Write)) => false,
         EventKind::Access(_) => true,

@@ -33,6 +33,7 @@ fn set(world: &World, settings: &Settings) {
     let context = filter::Context {
         directory: sources.directory.clone(),
         boot: sources.boot,
+        scope: Default::default(),
     };
     sources.flows.configure(settings, &context).unwrap();
 }

@@ -74,6 +74,7 @@ fn a_wrong_filter_changes_nothing() {
     let context = filter::Context {
         directory: world.sources.directory.clone(),
         boot: world.sources.boot,
+        scope: Default::default(),
     };
     let refused = world.sources.flows.configure(&settings, &context);
     assert!(refused.unwrap_err().to_string().contains("no address"));

@@ -37,6 +37,7 @@ use flowd_proto::flow::FlowFilter;
 use thiserror::Error;
 
 use super::uuid::Boot;
+use crate::access::Scope;
 use crate::enrich::DirectoryHandle;
 use crate::flow::Record;
 use crate::flow::record::Side;
@@ -98,6 +99,8 @@ pub struct Context {
     pub directory: DirectoryHandle,
     /// What the uuids of this run are made of.
     pub boot: Boot,
+    /// What the client sees at all.
+    pub scope: Scope,
 }
 
 /// One condition on a record.
@@ -187,6 +190,7 @@ impl Filter {
 
 /// The filters of a request.
 pub struct FilterSet {
+    scope: Scope,
     whitelist: Vec<Filter>,
     blacklist: Vec<Filter>,
 }
@@ -225,6 +229,7 @@ impl FilterSet {
                 .collect::<Result<Vec<_>, _>>()
         };
         Ok(Self {
+            scope: context.scope.clone(),
             whitelist: compile(whitelist)?,
             blacklist: compile(blacklist)?,
         })
@@ -233,7 +238,9 @@ impl FilterSet {
     /// Whether a record passes.
     #[inline]
     pub fn pass(&self, record: &Record) -> bool {
-        (self.whitelist.is_empty() || self.whitelist.iter().any(|filter| filter.matches(record)))
+        self.scope.sees_flow(record)
+            && (self.whitelist.is_empty()
+                || self.whitelist.iter().any(|filter| filter.matches(record)))
             && !self.blacklist.iter().any(|filter| filter.matches(record))
     }
 }

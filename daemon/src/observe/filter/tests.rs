@@ -11,6 +11,7 @@ fn context() -> Context {
     Context {
         directory: DirectoryHandle::new(directory()),
         boot: Boot::fixed(0x0123_4567_89ab_cdef),
+        scope: crate::access::Scope::All,
     }
 }
 

@@ -9,18 +9,18 @@ use flowd_proto::flowd::v1::timeline_server::Timeline as TimelineApi;
 use flowd_proto::flowd::v1::{EventsLost, GetEventsRequest, GetEventsResponse};
 use flowd_proto::observer::{GetAgentEventsRequest, GetAgentEventsResponse};
 use futures_core::Stream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::WatchStream;
 use tonic::{Request, Response, Status};
 
+use crate::access::Scope;
 use crate::flow::Gap;
 use crate::flow::timeline::Event;
 use crate::observe::agent::{agent_event, events_lost, timeline_event};
 use crate::observe::events::{EventQuery, EventStep, EventsRequest};
 use crate::observe::flow::timestamp;
 use crate::serve::stop::Stopped;
-use crate::serve::{Sources, now};
+use crate::serve::{Sources, gate, now};
 
 /// What a client is sent.
 pub(super) enum Outgoing {
@@ -33,14 +33,14 @@ pub(super) struct EventStream {
     query: EventQuery,
     changes: WatchStream<u64>,
     stopped: Stopped,
-    _permit: OwnedSemaphorePermit,
+    scope: Scope,
 }
 
 impl EventStream {
     pub(super) fn start(
         sources: &Sources,
+        scope: Scope,
         request: &EventsRequest,
-        permit: OwnedSemaphorePermit,
     ) -> Result<Self, Status> {
         let timeline = sources.log.timeline();
         // Before the query looks: what is told in between wakes it.
@@ -51,7 +51,7 @@ impl EventStream {
             query,
             changes,
             stopped: sources.stop.watch(),
-            _permit: permit,
+            scope,
         })
     }
 }
@@ -62,6 +62,7 @@ impl Stream for EventStream {
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Outgoing>> {
         loop {
             match self.query.step() {
+                EventStep::Event(event) if !self.scope.sees_event(&event.what) => continue,
                 EventStep::Event(event) => return Poll::Ready(Some(Outgoing::Event(event))),
                 EventStep::Lost(gap) => return Poll::Ready(Some(Outgoing::Lost(gap))),
                 EventStep::End => return Poll::Ready(None),
@@ -106,12 +107,11 @@ pub(super) fn agent_response(outgoing: &Outgoing, node_name: &str) -> GetAgentEv
 /// Serves the timeline in full.
 pub(super) struct TimelineService {
     sources: Sources,
-    streams: Arc<Semaphore>,
 }
 
 impl TimelineService {
-    pub(super) const fn new(sources: Sources, streams: Arc<Semaphore>) -> Self {
-        Self { sources, streams }
+    pub(super) const fn new(sources: Sources) -> Self {
+        Self { sources }
     }
 }
 
@@ -123,11 +123,7 @@ impl TimelineApi for TimelineService {
         &self,
         request: Request<GetEventsRequest>,
     ) -> Result<Response<Self::GetEventsStream>, Status> {
-        let permit = self
-            .streams
-            .clone()
-            .try_acquire_owned()
-            .map_err(|_| Status::resource_exhausted("too many streams are open; close one"))?;
+        let scope = gate::scope(&request)?;
         let request = request.into_inner();
         let asked = EventsRequest {
             number: request.number,
@@ -136,7 +132,7 @@ impl TimelineApi for TimelineService {
             since: request.since,
             until: request.until,
         };
-        let stream = EventStream::start(&self.sources, &asked, permit)?;
+        let stream = EventStream::start(&self.sources, scope, &asked)?;
         let node_name = self.sources.directory.load().node_name.clone();
         Ok(Response::new(Box::pin(stream.map(move |told| {
             let response = match told {

@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 use tonic::{Request, Response, Status};
 
 use super::why;
-use crate::serve::{Sources, answer};
+use crate::serve::{Sources, answer, gate};
 
 pub(super) struct FlowdService {
     sources: Sources,
@@ -28,12 +28,20 @@ impl FlowdService {
 
 #[tonic::async_trait]
 impl Flowd for FlowdService {
-    async fn status(&self, _: Request<StatusRequest>) -> Result<Response<StatusResponse>, Status> {
-        Ok(Response::new(answer::status(&self.sources)))
+    async fn status(
+        &self,
+        request: Request<StatusRequest>,
+    ) -> Result<Response<StatusResponse>, Status> {
+        let scope = gate::scope(&request)?;
+        Ok(Response::new(answer::status(&self.sources, &scope)))
     }
 
     async fn why(&self, request: Request<WhyRequest>) -> Result<Response<WhyResponse>, Status> {
-        let answer = why::answer(&self.sources, &self.whys, request.into_inner()).await?;
+        let scope = gate::scope(&request)?;
+        gate::about(&request, || {
+            serde_json::to_string(request.get_ref()).unwrap_or_default()
+        });
+        let answer = why::answer(&self.sources, &self.whys, request.into_inner(), &scope).await?;
         Ok(Response::new(answer))
     }
 

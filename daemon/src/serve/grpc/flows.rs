@@ -16,7 +16,6 @@ use tonic::server::{Grpc, NamedService, ServerStreamingService};
 use tonic::{Request, Response, Status};
 use tower::Service;
 
-use super::MAX_REQUEST;
 use super::codec::{FlowsCodec, Slot};
 use super::observer::ObserverService;
 use crate::serve::stream::{FlowStream, Outgoing};
@@ -59,7 +58,8 @@ impl Service<HttpRequest<Body>> for ObserverWithFlows {
             slot: slot.clone(),
         };
         Box::pin(async move {
-            let mut grpc = Grpc::new(FlowsCodec(slot)).max_decoding_message_size(MAX_REQUEST);
+            let most = call.observer.max_request();
+            let mut grpc = Grpc::new(FlowsCodec(slot)).max_decoding_message_size(most);
             Ok(grpc.server_streaming(call, request).await)
         })
     }
@@ -78,7 +78,7 @@ impl ServerStreamingService<GetFlowsRequest> for GetFlows {
     fn call(&mut self, request: Request<GetFlowsRequest>) -> Self::Future {
         let (observer, slot) = (self.observer.clone(), self.slot.clone());
         Box::pin(async move {
-            let (stream, encoder) = observer.flows(request.get_ref()).await?;
+            let (stream, encoder) = observer.flows(&request).await?;
             *slot.lock() = Some(encoder);
             Ok(Response::new(Infallibly(stream)))
         })

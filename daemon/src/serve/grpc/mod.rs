@@ -12,7 +12,6 @@ mod why;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use flowd_proto::FILE_DESCRIPTOR_SET;
@@ -22,23 +21,18 @@ use flowd_proto::flowd::v1::timeline_server::TimelineServer;
 use flowd_proto::observer::observer_server::ObserverServer;
 use flowd_proto::peer::peer_server::PeerServer;
 use thiserror::Error;
-use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::Semaphore;
-use tokio_stream::wrappers::UnixListenerStream;
 use tonic::service::{Routes, RoutesBuilder};
 use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 
-use super::Sources;
+use super::gate::GateLayer;
+use super::{Door, Sources};
 use flows::ObserverWithFlows;
 use observer::ObserverService;
 pub use policies::PolicyDoor;
 
 /// Name under which Hubble's clients ask for health.
 const HEALTH_SERVICE: &str = "hubble.server.Observer";
-/// Bytes of a request, at most: filters are bounded far below.
-const MAX_REQUEST: usize = 1 << 20;
 /// Bytes of a request that carries policies: as much as a file, and the message around it.
 const MAX_POLICY: usize = (4 << 20) + 4096;
 /// Streams of one connection, at most.
@@ -49,8 +43,8 @@ const WINDOW: u32 = 1 << 20;
 /// What can be chosen.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Open `GetFlows` and `Notify` streams, at most.
-    pub max_streams: usize,
+    /// Bytes of a request that carries no policy, at most.
+    pub max_request: usize,
     /// Where relays find this node: `host:port`, or the path of the socket.
     pub address: String,
     /// Where policies are changed; without it they cannot be.
@@ -60,7 +54,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            max_streams: 64,
+            max_request: 1 << 20,
             address: "/run/flowd/flowd.sock".to_owned(),
             policies: None,
         }
@@ -84,8 +78,8 @@ pub enum ServeError {
 ///
 /// When the reflection service cannot be built.
 pub async fn routes(sources: &Sources, options: &Options) -> Result<Routes, ServeError> {
-    let streams = Arc::new(Semaphore::new(options.max_streams));
-    let observer = ObserverService::new(sources.clone(), options.clone(), streams.clone());
+    let observer = ObserverService::new(sources.clone(), options.clone());
+    let max_request = options.max_request;
     let (reporter, health) = tonic_health::server::health_reporter();
     reporter
         .set_service_status(HEALTH_SERVICE, ServingStatus::Serving)
@@ -98,24 +92,20 @@ pub async fn routes(sources: &Sources, options: &Options) -> Result<Routes, Serv
     let mut routes = RoutesBuilder::default();
     routes
         .add_service(ObserverWithFlows::new(
-            ObserverServer::new(observer.clone()).max_decoding_message_size(MAX_REQUEST),
+            ObserverServer::new(observer.clone()).max_decoding_message_size(max_request),
             observer,
         ))
         .add_service(
-            PeerServer::new(peer::PeerService::new(
-                sources.clone(),
-                options.clone(),
-                streams.clone(),
-            ))
-            .max_decoding_message_size(MAX_REQUEST),
+            PeerServer::new(peer::PeerService::new(sources.clone(), options.clone()))
+                .max_decoding_message_size(max_request),
         )
         .add_service(
             FlowdServer::new(flowd::FlowdService::new(sources.clone()))
-                .max_decoding_message_size(MAX_REQUEST),
+                .max_decoding_message_size(max_request),
         )
         .add_service(
-            TimelineServer::new(events::TimelineService::new(sources.clone(), streams))
-                .max_decoding_message_size(MAX_REQUEST),
+            TimelineServer::new(events::TimelineService::new(sources.clone()))
+                .max_decoding_message_size(max_request),
         )
         .add_service(health)
         .add_service(reflection().build_v1()?)
@@ -136,38 +126,17 @@ fn server() -> Server {
         .http2_keepalive_timeout(Some(Duration::from_secs(20)))
 }
 
-/// Serves on a unix socket until [`Sources::stop`]; streams end with it.
+/// Serves what comes in by a door until [`Sources::stop`]; streams end with it. Every request goes
+/// through the gate.
 ///
 /// # Errors
 ///
-/// When the listener fails.
-pub async fn serve_unix(
-    listener: UnixListener,
-    routes: Routes,
-    sources: &Sources,
-) -> Result<(), ServeError> {
-    let incoming = UnixListenerStream::new(listener);
+/// When the door fails.
+pub async fn serve(door: Door, routes: Routes, sources: &Sources) -> Result<(), ServeError> {
+    let incoming = door.open(sources.gate.clone());
     let stop = sources.stop.clone();
     let serving = server()
-        .add_routes(routes)
-        .serve_with_incoming_shutdown(incoming, stop.clone().wait());
-    Ok(stop.drain(serving).await?)
-}
-
-/// Serves on a loopback address until [`Sources::stop`].
-///
-/// # Errors
-///
-/// When the listener fails.
-pub async fn serve_tcp(
-    listener: TcpListener,
-    routes: Routes,
-    sources: &Sources,
-) -> Result<(), ServeError> {
-    // Without it, a flow told to a quiet follower waits for the acknowledgement of the one before.
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    let stop = sources.stop.clone();
-    let serving = server()
+        .layer(GateLayer(sources.gate.clone()))
         .add_routes(routes)
         .serve_with_incoming_shutdown(incoming, stop.clone().wait());
     Ok(stop.drain(serving).await?)

@@ -13,18 +13,19 @@ use flowd_proto::observer::{
 };
 use flowd_proto::relay::NodeState;
 use futures_core::Stream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_stream::StreamExt as _;
 use tonic::{Request, Response, Status};
 
 use super::Options;
 use super::events::{self, EventStream};
+use crate::access::Reason;
 use crate::flow::Log;
 use crate::observe::CLUSTER;
 use crate::observe::flow::VERSION;
+use crate::observe::query::QueryError;
 use crate::observe::wire::Encoder;
 use crate::serve::stream::{FlowStream, Outgoing, plan};
-use crate::serve::{Sources, answer, now};
+use crate::serve::{Sources, answer, gate, now};
 
 /// The window of the flow rate.
 const RATE_SECONDS: u32 = 60;
@@ -34,41 +35,42 @@ const RATE_SECONDS: u32 = 60;
 pub(super) struct ObserverService {
     sources: Sources,
     options: Options,
-    streams: Arc<Semaphore>,
 }
 
 impl ObserverService {
-    pub(super) fn new(sources: Sources, options: Options, streams: Arc<Semaphore>) -> Self {
-        Self {
-            sources,
-            options,
-            streams,
-        }
+    pub(super) fn new(sources: Sources, options: Options) -> Self {
+        Self { sources, options }
     }
 
-    fn permit(&self) -> Result<OwnedSemaphorePermit, Status> {
-        self.streams.clone().try_acquire_owned().map_err(|_| {
-            Status::resource_exhausted(format!(
-                "{} streams are open, which is the limit; close one or raise it in flowd's \
-                 configuration",
-                self.options.max_streams
-            ))
-        })
+    /// Bytes of a request, at most.
+    pub(super) const fn max_request(&self) -> usize {
+        self.options.max_request
     }
 
     /// The stream of a request, and what encodes its flows.
     pub(super) async fn flows(
         &self,
-        request: &GetFlowsRequest,
+        request: &Request<GetFlowsRequest>,
     ) -> Result<(FlowStream, Encoder), Status> {
-        let plan = plan(&self.sources, request)
-            .map_err(|error| Status::invalid_argument(error.to_string()))?;
-        let permit = self.permit()?;
+        let scope = gate::scope(request)?;
+        gate::about(request, || filters(request.get_ref()));
+        let plan = plan(&self.sources, &scope, request.get_ref())
+            .map_err(|error| self.refused(request, &error))?;
         let encoder = Encoder::new(self.sources.view(), plan.mask.clone());
-        let stream = FlowStream::start(&self.sources, plan, Some(permit))
+        let stream = FlowStream::start(&self.sources, plan, None)
             .await
             .ok_or_else(|| Status::unavailable("flowd is stopping"))?;
         Ok((stream, encoder))
+    }
+
+    fn refused(&self, request: &Request<GetFlowsRequest>, error: &QueryError) -> Status {
+        if !error.is_too_much() {
+            return Status::invalid_argument(error.to_string());
+        }
+        let text = format!("{error}; ask for less in one request");
+        let gate = &self.sources.gate;
+        gate.count(&gate::client(request), Reason::FilterCost, &text);
+        Status::resource_exhausted(text)
     }
 }
 
@@ -84,7 +86,7 @@ impl Observer for ObserverService {
         &self,
         request: Request<GetFlowsRequest>,
     ) -> Result<Response<Messages>, Status> {
-        let (stream, encoder) = self.flows(request.get_ref()).await?;
+        let (stream, encoder) = self.flows(&request).await?;
         Ok(Response::new(Messages { stream, encoder }))
     }
 
@@ -92,9 +94,9 @@ impl Observer for ObserverService {
         &self,
         request: Request<GetAgentEventsRequest>,
     ) -> Result<Response<Self::GetAgentEventsStream>, Status> {
-        let permit = self.permit()?;
+        let scope = gate::scope(&request)?;
         let asked = events::of_hubble(request.get_ref());
-        let stream = EventStream::start(&self.sources, &asked, permit)?;
+        let stream = EventStream::start(&self.sources, scope, &asked)?;
         let node_name = self.sources.directory.load().node_name.clone();
         Ok(Response::new(Box::pin(stream.map(move |told| {
             Ok(events::agent_response(&told, &node_name))
@@ -131,8 +133,9 @@ impl Observer for ObserverService {
 
     async fn get_namespaces(
         &self,
-        _: Request<GetNamespacesRequest>,
+        request: Request<GetNamespacesRequest>,
     ) -> Result<Response<GetNamespacesResponse>, Status> {
+        let scope = gate::scope(&request)?;
         let sources = self.sources.clone();
         let names = tokio::task::spawn_blocking(move || namespaces(&sources))
             .await
@@ -140,6 +143,7 @@ impl Observer for ObserverService {
         Ok(Response::new(GetNamespacesResponse {
             namespaces: names
                 .into_iter()
+                .filter(|namespace| scope.sees(namespace))
                 .map(|namespace| Namespace {
                     cluster: CLUSTER.to_owned(),
                     namespace,
@@ -163,6 +167,18 @@ impl Observer for ObserverService {
             ..ServerStatusResponse::default()
         }))
     }
+}
+
+/// The filters of a request, as they are put on record.
+fn filters(request: &GetFlowsRequest) -> String {
+    let json = |list| serde_json::to_string(list).unwrap_or_default();
+    let mut text = String::new();
+    for (name, list) in [("allow", &request.whitelist), ("deny", &request.blacklist)] {
+        if !list.is_empty() {
+            text = format!("{text}{name} {} ", json(list));
+        }
+    }
+    text.trim_end().to_owned()
 }
 
 /// Namespaces of the workloads known now and of the flows stored.

@@ -1,13 +1,11 @@
 //! `peer.Peer`: this node, so that a relay finds and uses it.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use flowd_proto::peer::peer_server::Peer;
 use flowd_proto::peer::{ChangeNotification, ChangeNotificationType, NotifyRequest};
 use futures_core::Stream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::{Request, Response, Status};
 
 use super::Options;
@@ -17,16 +15,11 @@ use crate::serve::stop::Stopped;
 pub(super) struct PeerService {
     sources: Sources,
     options: Options,
-    streams: Arc<Semaphore>,
 }
 
 impl PeerService {
-    pub(super) fn new(sources: Sources, options: Options, streams: Arc<Semaphore>) -> Self {
-        Self {
-            sources,
-            options,
-            streams,
-        }
+    pub(super) const fn new(sources: Sources, options: Options) -> Self {
+        Self { sources, options }
     }
 }
 
@@ -35,11 +28,6 @@ impl Peer for PeerService {
     type NotifyStream = Ourselves;
 
     async fn notify(&self, _: Request<NotifyRequest>) -> Result<Response<Ourselves>, Status> {
-        let permit = self
-            .streams
-            .clone()
-            .try_acquire_owned()
-            .map_err(|_| Status::resource_exhausted("too many streams are open"))?;
         Ok(Response::new(Ourselves {
             first: Some(ChangeNotification {
                 name: self.sources.directory.load().node_name.clone(),
@@ -48,7 +36,6 @@ impl Peer for PeerService {
                 tls: None,
             }),
             stopped: self.sources.stop.watch(),
-            _permit: permit,
         }))
     }
 }
@@ -57,7 +44,6 @@ impl Peer for PeerService {
 pub(super) struct Ourselves {
     first: Option<ChangeNotification>,
     stopped: Stopped,
-    _permit: OwnedSemaphorePermit,
 }
 
 impl Stream for Ourselves {

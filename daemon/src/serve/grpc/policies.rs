@@ -12,7 +12,7 @@ use crate::applied::{Applied, Change, Pending, StoreError};
 use crate::flow::happening::{AppliedFacts, Happening, Step};
 use crate::guard::{Nudge, realtime};
 use crate::serve::status::PolicyStatus;
-use crate::serve::{Sources, now};
+use crate::serve::{Sources, gate, now};
 
 /// Bytes of a policy text, at most; as of a file.
 const MAX_TEXT: usize = 4 << 20;
@@ -87,11 +87,13 @@ impl Policies for PolicyService {
         &self,
         request: Request<ApplyRequest>,
     ) -> Result<Response<ApplyResponse>, Status> {
+        let (meta, extensions, message) = request.into_parts();
+        let request = Request::from_parts(meta, extensions, ());
         let ApplyRequest {
             yaml,
             confirm_seconds,
             dry_run,
-        } = request.into_inner();
+        } = message;
         if yaml.len() > MAX_TEXT {
             return Err(Status::invalid_argument(format!(
                 "{} bytes; a policy text may have at most {MAX_TEXT}",
@@ -108,6 +110,14 @@ impl Policies for PolicyService {
                 .apply(&yaml, &self.elsewhere(), now, confirm_seconds)
                 .map_err(status)?
         };
+        gate::about(&request, || {
+            let names = change.objects.join(", ");
+            if dry_run {
+                format!("{names} (dry run)")
+            } else {
+                names
+            }
+        });
         if !dry_run {
             tracing::info!(
                 policies = change.objects.join(", "),
@@ -142,6 +152,7 @@ impl Policies for PolicyService {
             .applied
             .confirm(&request.get_ref().confirmation)
             .map_err(status)?;
+        gate::about(&request, || change.objects.join(", "));
         tracing::info!(policies = change.objects.join(", "), "change confirmed");
         self.tell(Step::Confirmed, &change);
         Ok(Response::new(ConfirmResponse {
@@ -153,6 +164,7 @@ impl Policies for PolicyService {
         &self,
         request: Request<DeleteRequest>,
     ) -> Result<Response<DeleteResponse>, Status> {
+        gate::about(&request, || request.get_ref().policy.clone());
         let change = self
             .door
             .applied
@@ -167,10 +179,13 @@ impl Policies for PolicyService {
         }))
     }
 
-    async fn list(&self, _: Request<ListRequest>) -> Result<Response<ListResponse>, Status> {
+    async fn list(&self, request: Request<ListRequest>) -> Result<Response<ListResponse>, Status> {
+        let scope = gate::scope(&request)?;
         let state = self.sources.status.load();
         let pending = self.door.applied.pending();
-        let policies = state.policies.iter().map(|policy| {
+        let seen = state.policies.iter();
+        let seen = seen.filter(|policy| scope.concerns(&policy.namespace));
+        let policies = seen.map(|policy| {
             let (name, applied) = (full_name(policy), self.is_applied(policy));
             let waits = pending
                 .as_ref()

@@ -12,6 +12,8 @@ use serde::Deserialize;
 use serde_json::json;
 use uuid::Uuid;
 
+use crate::access::{Gate, Grant, Role};
+
 use super::{Shared, assets, error};
 
 const COOKIE: &str = "flowd_session";
@@ -22,35 +24,56 @@ const MAX_SESSIONS: usize = 32;
 /// The token, and who has shown it.
 pub(super) struct Sessions {
     token: String,
-    open: Mutex<VecDeque<String>>,
+    gate: Gate,
+    open: Mutex<VecDeque<(String, Grant)>>,
 }
 
 impl Sessions {
-    pub(super) fn new(token: &str) -> Self {
+    pub(super) fn new(token: &str, gate: Gate) -> Self {
         Self {
             token: token.to_owned(),
+            gate,
             open: Mutex::new(VecDeque::new()),
         }
     }
 
-    /// A session for whoever has the token. An empty token opens for nobody.
+    /// A session for whoever has the page's token, which sees everything, or a token of the
+    /// configuration, which sees what its role does. An empty token opens for nobody.
     fn open(&self, token: &str) -> Option<String> {
-        if self.token.is_empty() || !same(self.token.as_bytes(), token.as_bytes()) {
-            return None;
-        }
+        let grant = if !self.token.is_empty() && same(self.token.as_bytes(), token.as_bytes()) {
+            Grant {
+                client: "page".to_owned(),
+                role: Role::Operator,
+            }
+        } else {
+            match self.gate.by_token(token) {
+                Ok(grant) => grant,
+                Err(refusal) => {
+                    self.gate
+                        .refuse(&"somebody at the page", "/api/v1/login", refusal);
+                    return None;
+                }
+            }
+        };
+        self.gate.record(&grant, "/api/v1/login", "ok", "");
         let session = Uuid::new_v4().simple().to_string();
         let mut open = self.open.lock();
         if open.len() >= MAX_SESSIONS {
             open.pop_front();
         }
-        open.push_back(session.clone());
+        open.push_back((session.clone(), grant));
         Some(session)
     }
 
-    fn knows(&self, session: &str) -> bool {
-        self.open.lock().iter().fold(false, |known, open| {
-            known | same(open.as_bytes(), session.as_bytes())
-        })
+    /// Who a session belongs to.
+    fn grant(&self, session: &str) -> Option<Grant> {
+        let mut found = None;
+        for (open, grant) in self.open.lock().iter() {
+            if same(open.as_bytes(), session.as_bytes()) {
+                found = Some(grant.clone());
+            }
+        }
+        found
     }
 }
 
@@ -79,17 +102,21 @@ fn set_cookie(session: &str) -> [(header::HeaderName, String); 1] {
 /// Lets through who has a session.
 pub(super) async fn require_session(
     State(shared): State<Shared>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
-    if session_of(request.headers()).is_some_and(|session| shared.sessions.knows(session)) {
-        next.run(request).await
-    } else {
-        error(
+    let session = session_of(request.headers());
+    let Some(grant) = session.and_then(|session| shared.sessions.grant(session)) else {
+        return error(
             StatusCode::UNAUTHORIZED,
             "log in first, with the token that flowd printed at start",
-        )
-    }
+        );
+    };
+    let about = request.uri().query().unwrap_or_default().to_owned();
+    let gate = &shared.sources.gate;
+    gate.record(&grant, request.uri().path(), "ok", &about);
+    request.extensions_mut().insert(grant);
+    next.run(request).await
 }
 
 #[derive(Deserialize)]

@@ -1,6 +1,6 @@
 //! `GET /api/v1/flows`: past flows as JSON, and the query parameters the stream shares.
 
-use axum::extract::{Query, State};
+use axum::extract::{Extension, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Json, Response};
 use flowd_proto::flow::{DropReason, FlowFilter, TrafficDirection, Verdict};
@@ -9,6 +9,7 @@ use flowd_proto::reason;
 use serde::Deserialize;
 
 use super::{Shared, error};
+use crate::access::{Grant, Scope};
 use crate::observe::wire::Encoder;
 use crate::serve::stream::{FlowStream, Outgoing, plan};
 
@@ -176,9 +177,13 @@ fn time(text: &str) -> Result<flowd_proto::Timestamp, String> {
 }
 
 /// The answer: an array of protobuf JSON `GetFlowsResponse`.
-pub(super) async fn list_flows(shared: &Shared, asked: &Asked) -> Result<Response, String> {
+pub(super) async fn list_flows(
+    shared: &Shared,
+    scope: &Scope,
+    asked: &Asked,
+) -> Result<Response, String> {
     let request = asked.request()?;
-    let plan = plan(&shared.sources, &request).map_err(|error| error.to_string())?;
+    let plan = plan(&shared.sources, scope, &request).map_err(|error| error.to_string())?;
     let permit = shared.streams.clone().acquire_owned().await.ok();
     let mut encoder = Encoder::new(shared.sources.view(), plan.mask.clone());
     let mut stream = FlowStream::start(&shared.sources, plan, permit)
@@ -197,10 +202,11 @@ pub(super) async fn list_flows(shared: &Shared, asked: &Asked) -> Result<Respons
 /// `GET /api/v1/flows`.
 pub(super) async fn list(
     State(shared): State<Shared>,
+    Extension(grant): Extension<Grant>,
     asked: Result<Query<Asked>, axum::extract::rejection::QueryRejection>,
 ) -> Response {
     let answer = match asked {
-        Ok(Query(asked)) => list_flows(&shared, &asked).await,
+        Ok(Query(asked)) => list_flows(&shared, &grant.scope(), &asked).await,
         Err(rejection) => Err(rejection.body_text()),
     };
     answer.unwrap_or_else(|text| error(StatusCode::BAD_REQUEST, text))

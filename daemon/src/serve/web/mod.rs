@@ -11,7 +11,7 @@ mod tests;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::extract::{DefaultBodyLimit, Extension, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Json, Response};
@@ -22,6 +22,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use super::{Sources, answer};
+use crate::access::Grant;
 use auth::Sessions;
 
 /// Bytes of a request's body, at most: only logins have one.
@@ -44,8 +45,8 @@ struct Shared {
 /// The routes; `token` is what opens them.
 pub fn routes(sources: Sources, token: &str) -> Router {
     let shared = Shared {
+        sessions: Arc::new(Sessions::new(token, sources.gate.clone())),
         sources,
-        sessions: Arc::new(Sessions::new(token)),
         streams: Arc::new(Semaphore::new(MAX_STREAMS)),
     };
     let inside = Router::new()
@@ -101,8 +102,8 @@ async fn protect(request: Request, next: Next) -> Response {
     response
 }
 
-async fn status(State(shared): State<Shared>) -> Response {
-    Json(answer::status(&shared.sources)).into_response()
+async fn status(State(shared): State<Shared>, Extension(grant): Extension<Grant>) -> Response {
+    Json(answer::status(&shared.sources, &grant.scope())).into_response()
 }
 
 /// An error as the page reads it.

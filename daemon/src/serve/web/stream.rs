@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::extract::{Query, State};
+use axum::extract::{Extension, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
@@ -19,6 +19,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::flows::{Asked, MAX_LAST};
 use super::{Shared, error};
+use crate::access::{Grant, Scope};
 use crate::observe::query::{FlowRef, Plan, Step};
 use crate::observe::wire::Encoder;
 use crate::serve::stop::Stopped;
@@ -43,6 +44,7 @@ struct Batch {
 /// `GET /api/v1/flows/stream`.
 pub(super) async fn stream(
     State(shared): State<Shared>,
+    Extension(grant): Extension<Grant>,
     asked: Result<Query<Asked>, axum::extract::rejection::QueryRejection>,
     headers: HeaderMap,
 ) -> Response {
@@ -50,7 +52,7 @@ pub(super) async fn stream(
         Ok(Query(asked)) => asked,
         Err(rejection) => return error(StatusCode::BAD_REQUEST, rejection.body_text()),
     };
-    let plan = match planned(&shared, &asked, &headers) {
+    let plan = match planned(&shared, &grant.scope(), &asked, &headers) {
         Ok(plan) => plan,
         Err(text) => return error(StatusCode::BAD_REQUEST, text),
     };
@@ -77,13 +79,18 @@ pub(super) async fn stream(
 }
 
 /// The plan of a stream; a page that comes back goes on where it was.
-fn planned(shared: &Shared, asked: &Asked, headers: &HeaderMap) -> Result<Plan, String> {
+fn planned(
+    shared: &Shared,
+    scope: &Scope,
+    asked: &Asked,
+    headers: &HeaderMap,
+) -> Result<Plan, String> {
     let mut request = GetFlowsRequest {
         follow: true,
         ..asked.request()?
     };
     request.number = asked.last().unwrap_or(DEFAULT_LAST).min(MAX_LAST);
-    let plan = plan(&shared.sources, &request).map_err(|error| error.to_string())?;
+    let plan = plan(&shared.sources, scope, &request).map_err(|error| error.to_string())?;
     let resumed = headers
         .get("last-event-id")
         .and_then(|id| id.to_str().ok()?.parse::<u64>().ok())

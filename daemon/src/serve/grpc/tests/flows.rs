@@ -329,7 +329,7 @@ async fn what_cannot_be_is_refused_with_its_name() {
             ..ask()
         })
         .await;
-    assert_eq!(status.code(), Code::OutOfRange, "{status}");
+    assert_eq!(status.code(), Code::ResourceExhausted, "{status}");
     assert_eq!(served.flows(ask()).await.len(), 10);
 }
 

@@ -38,12 +38,12 @@ impl Served {
         let world = World::new(capacity);
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("flowd.sock");
-        let (listener, file) = listen::unix(&path).unwrap();
+        let (listener, file) = listen::unix(&path, None).unwrap();
         let routes = routes(&world.sources, &options).await.unwrap();
         let sources = world.sources.clone();
         let server = tokio::spawn(async move {
             let _file = file;
-            serve_unix(listener, routes, &sources).await
+            serve(Door::Unix(listener), routes, &sources).await
         });
         Self {
             world,

@@ -9,15 +9,16 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
 use super::*;
+use crate::config::access::LimitsSection;
 use crate::serve::status::{EndpointState, EndpointStatus, Mode, Status};
 
 #[tokio::test]
 async fn streams_are_bounded_and_given_back() {
-    let options = Options {
-        max_streams: 1,
-        ..Options::default()
-    };
-    let served = Served::new(10, options).await;
+    let served = Served::new(10, Options::default()).await;
+    served.world.sources.gate.limits().set(&LimitsSection {
+        streams: 1,
+        ..LimitsSection::default()
+    });
     let follow = || GetFlowsRequest {
         follow: true,
         ..GetFlowsRequest::default()
@@ -200,7 +201,8 @@ async fn loopback_tcp_serves_the_same() {
     let address = listener.local_addr().unwrap();
     let routes = routes(&world.sources, &Options::default()).await.unwrap();
     let sources = world.sources.clone();
-    let server = tokio::spawn(async move { serve_tcp(listener, routes, &sources).await });
+    let server =
+        tokio::spawn(async move { serve(Door::Loopback(listener), routes, &sources).await });
     let channel = Endpoint::from_shared(format!("http://{address}"))
         .unwrap()
         .connect()
