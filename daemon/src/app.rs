@@ -309,7 +309,10 @@ impl KernelSide {
             endpoints: Source::new(
                 config.endpoints.clone(),
                 good.join("endpoints"),
-                endpoints::parse,
+                |file, text| {
+                    let specs = endpoints::parse(file, text)?;
+                    Ok(specs.into_iter().map(Arc::new).collect())
+                },
             ),
             applied_files: Source::new(
                 applied.directory().to_owned(),

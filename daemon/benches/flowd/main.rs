@@ -2,7 +2,7 @@
 //! `target/bench/summary.json`.
 //!
 //! `cargo bench -p flowd --bench flowd [-- [--quick] [--only=KEY] SECTION…]`; sections are `datapath`,
-//! `userspace`, `grpc`, `memory`, `network`; without any, all are run. Needs root. Figures of
+//! `userspace`, `resolve`, `grpc`, `memory`, `network`; without any, all are run. Needs root. Figures of
 //! sections that were not run are kept if they are of the same commit and no file differs from it.
 
 #[path = "../../../ebpf/tests/common/mod.rs"]
@@ -14,6 +14,7 @@ mod memory;
 mod network;
 #[path = "../../tests/packets/mod.rs"]
 mod packets;
+mod resolve;
 mod slice;
 mod summary;
 mod userspace;
@@ -66,6 +67,9 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     }
     if arguments.wants("userspace") {
         userspace::measure(&mut summary, arguments.quick);
+    }
+    if arguments.wants("resolve") {
+        resolve::measure(&mut summary)?;
     }
     if arguments.wants("grpc") {
         grpc::measure(&mut summary)?;

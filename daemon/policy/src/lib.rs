@@ -28,6 +28,7 @@ mod selector;
 mod set;
 mod subject;
 mod syntax;
+mod uses;
 mod world;
 mod yaml;
 
@@ -51,4 +52,5 @@ pub use rules::{RuleTable, SavedError};
 pub use selector::{Key, Requirement, Selector};
 pub use set::{Options, PolicySet};
 pub use subject::{Subject, Subjects};
+pub use uses::{Changes, Uses};
 pub use world::{RESERVED_IDENTITIES, World};

@@ -1,6 +1,7 @@
 //! All policies in force, arranged so that an endpoint finds its own quickly.
 
 use std::{
+    cmp::Ordering,
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
@@ -10,21 +11,28 @@ use ipnet::IpNet;
 use crate::{
     cidr,
     labels::NAMESPACE_KEY,
-    object::{CidrGroup, Policy, PolicyRef, Spec},
+    object::{CidrGroup, PeerSelector, Peers, Policy, PolicyRef, Spec},
     parse::Contents,
     resolve::Objects,
     subject::Subject,
 };
 
-/// Policies in a fixed order, with their specs by the namespace of their subjects.
+/// Policies in a fixed order, with their specs by the namespace of their subjects; cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct PolicySet {
-    policies: Vec<Policy>,
+    arranged: Arc<Arranged>,
+    options: Options,
+}
+
+#[derive(Debug, Default)]
+struct Arranged {
+    policies: Vec<Arc<Policy>>,
+    prefixes: BTreeSet<IpNet>,
+    pod_prefixes: BTreeSet<IpNet>,
     /// Places of the specs that select subjects of one namespace only.
     by_namespace: BTreeMap<String, Vec<Place>>,
     /// Places of the specs whose subjects may be anywhere.
     anywhere: Vec<Place>,
-    options: Options,
 }
 
 /// What holds whatever the policies say.
@@ -40,15 +48,18 @@ type Place = (usize, usize);
 
 impl PolicySet {
     /// The set of `policies`, whatever order they come in, without other objects to name.
-    pub fn new(policies: Vec<Policy>) -> Self {
+    pub fn new(policies: impl IntoIterator<Item: Into<Arc<Policy>>>) -> Self {
         Self::with_groups(policies, &[])
     }
 
     /// The set of `policies`, with the addresses of `groups` where policies name a group. A group
     /// that is not there has no addresses; the policy that names it says so in its warnings.
-    pub fn with_groups(policies: Vec<Policy>, groups: &[CidrGroup]) -> Self {
+    pub fn with_groups(
+        policies: impl IntoIterator<Item: Into<Arc<Policy>>>,
+        groups: &[CidrGroup],
+    ) -> Self {
         Self::resolved(
-            policies,
+            policies.into_iter().map(Into::into).collect(),
             &Objects {
                 groups: groups.iter().collect(),
                 services: Vec::new(),
@@ -69,12 +80,19 @@ impl PolicySet {
         Self::resolved(policies, &Objects::of(contents))
     }
 
-    fn resolved(mut policies: Vec<Policy>, objects: &Objects<'_>) -> Self {
+    fn resolved(mut policies: Vec<Arc<Policy>>, objects: &Objects<'_>) -> Self {
         for policy in &mut policies {
-            objects.resolve(policy);
+            if names_objects(policy) {
+                objects.resolve(Arc::make_mut(policy));
+            }
         }
         policies.sort_by(|a, b| a.reference.cmp(&b.reference));
-        let mut set = Self::default();
+        let all = || policies.iter().map(AsRef::as_ref);
+        let mut set = Arranged {
+            prefixes: cidr::prefixes(all()),
+            pod_prefixes: cidr::pod_prefixes(all()),
+            ..Arranged::default()
+        };
         for (position, policy) in policies.iter().enumerate() {
             for (index, spec) in policy.specs.iter().enumerate() {
                 let place = (position, index);
@@ -92,7 +110,10 @@ impl PolicySet {
             }
         }
         set.policies = policies;
-        set
+        Self {
+            arranged: Arc::new(set),
+            options: Options::default(),
+        }
     }
 
     /// The same policies, where this holds besides them.
@@ -108,18 +129,59 @@ impl PolicySet {
     }
 
     /// The policies in order.
-    pub fn policies(&self) -> &[Policy] {
-        &self.policies
+    pub fn policies(&self) -> impl ExactSizeIterator<Item = &Policy> + Clone {
+        self.arranged.policies.iter().map(AsRef::as_ref)
+    }
+
+    /// The policies in order, to keep.
+    pub fn shared(&self) -> impl Iterator<Item = &Arc<Policy>> {
+        self.arranged.policies.iter()
     }
 
     /// Every prefix that must become a CIDR class; see [`cidr::prefixes`].
     pub fn prefixes(&self) -> BTreeSet<IpNet> {
-        cidr::prefixes(&self.policies)
+        self.arranged.prefixes.clone()
     }
 
     /// The prefixes that also mean workloads; see [`cidr::pod_prefixes`].
     pub fn pod_prefixes(&self) -> BTreeSet<IpNet> {
-        cidr::pod_prefixes(&self.policies)
+        self.arranged.pod_prefixes.clone()
+    }
+
+    /// Whether it is the same set, found without a look into it.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.arranged, &other.arranged) && self.options == other.options
+    }
+
+    /// The policies that are in one of two sets only, or not the same in both. Those that were read
+    /// once are not compared.
+    pub fn changes<'a>(&'a self, before: &'a Self) -> Vec<&'a Policy> {
+        let (mut new, mut old) = (
+            self.arranged.policies.iter(),
+            before.arranged.policies.iter(),
+        );
+        let (mut left, mut right) = (new.next(), old.next());
+        let mut changes: Vec<&Policy> = Vec::new();
+        loop {
+            let order = match (left, right) {
+                (None, None) => return changes,
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (Some(left), Some(right)) => left.reference.cmp(&right.reference),
+            };
+            if order.is_eq() && left != right || order.is_lt() {
+                changes.extend(left.map(AsRef::as_ref));
+            }
+            if order.is_eq() && left != right || order.is_gt() {
+                changes.extend(right.map(AsRef::as_ref));
+            }
+            if order.is_le() {
+                left = new.next();
+            }
+            if order.is_ge() {
+                right = old.next();
+            }
+        }
     }
 
     /// The specs that select `subject`.
@@ -127,13 +189,13 @@ impl PolicySet {
         let own = subject
             .labels()
             .values(None, NAMESPACE_KEY)
-            .filter_map(|namespace| self.by_namespace.get(namespace))
+            .filter_map(|namespace| self.arranged.by_namespace.get(namespace))
             .flatten();
-        let places: BTreeSet<&Place> = self.anywhere.iter().chain(own).collect();
+        let places: BTreeSet<&Place> = self.arranged.anywhere.iter().chain(own).collect();
         places
             .into_iter()
             .filter_map(|&(position, index)| {
-                let policy = self.policies.get(position)?;
+                let policy = self.arranged.policies.get(position)?;
                 let spec = policy.specs.get(index)?;
                 spec.subject
                     .matches(subject)
@@ -143,8 +205,23 @@ impl PolicySet {
     }
 }
 
-impl FromIterator<Policy> for PolicySet {
-    fn from_iter<I: IntoIterator<Item = Policy>>(policies: I) -> Self {
-        Self::new(policies.into_iter().collect())
+/// Whether a policy names groups or services, whose meaning is in other objects.
+fn names_objects(policy: &Policy) -> bool {
+    let mut rules = policy.specs.iter().flat_map(|spec| &spec.rules);
+    rules.any(|rule| match &rule.peers {
+        Peers::Any => false,
+        Peers::Of(selectors) => selectors.iter().any(|selector| match selector {
+            PeerSelector::CidrGroup(_) | PeerSelector::Services(_) => true,
+            PeerSelector::Labels(_)
+            | PeerSelector::Entity(_)
+            | PeerSelector::Cidr(_)
+            | PeerSelector::IpBlock(_) => false,
+        }),
+    })
+}
+
+impl<P: Into<Arc<Policy>>> FromIterator<P> for PolicySet {
+    fn from_iter<I: IntoIterator<Item = P>>(policies: I) -> Self {
+        Self::new(policies)
     }
 }

@@ -12,6 +12,7 @@ use crate::{
     labels::{Label, Labels},
     named_ports::NamedPorts,
     selector::{Requirement, Selector},
+    uses::{Changes, Uses},
 };
 
 /// The reserved identities and the names of their `reserved:` labels.
@@ -45,7 +46,10 @@ pub struct World {
     named_ports: BTreeMap<u32, NamedPorts>,
     by_label: HashMap<Label, BTreeSet<u32>>,
     by_labels: HashMap<Labels, u32>,
-    selections: HashMap<Selector, Selection>,
+    selections: HashMap<Selector, (u32, Selection)>,
+    next_selection: u32,
+    uses: Uses,
+    changes: Changes,
 }
 
 /// The identities a selector selects.
@@ -83,9 +87,10 @@ impl World {
                 .or_default()
                 .insert(identity);
         }
-        for (selector, selection) in &mut self.selections {
+        for (selector, (number, selection)) in &mut self.selections {
             if selector.matches(&labels) {
                 Arc::make_mut(selection).insert(identity);
+                self.changes.selections.insert(*number);
             }
         }
         self.by_labels.insert(labels.clone(), identity);
@@ -94,8 +99,8 @@ impl World {
 
     /// Forgets an identity; returns its labels.
     pub fn remove(&mut self, identity: u32) -> Option<Labels> {
-        let labels = self.identities.remove(&identity)?;
-        self.named_ports.remove(&identity);
+        let labels = self.identities.get(&identity)?.clone();
+        self.set_named_ports(identity, NamedPorts::default());
         if self.by_labels.get(&labels) == Some(&identity) {
             self.by_labels.remove(&labels);
         }
@@ -107,17 +112,23 @@ impl World {
                 }
             }
         }
-        for (selector, selection) in &mut self.selections {
+        for (selector, (number, selection)) in &mut self.selections {
             if selector.matches(&labels) {
                 Arc::make_mut(selection).remove(&identity);
+                self.changes.selections.insert(*number);
             }
         }
+        self.identities.remove(&identity);
         Some(labels)
     }
 
     /// Replaces the CIDR classes: at least one for every prefix in
     /// [`prefixes`](crate::cidr::prefixes) of the policies compiled against this world.
     pub fn set_classes(&mut self, classes: BTreeMap<u32, IpNet>) {
+        if classes == self.classes {
+            return;
+        }
+        self.changes.classes(&self.classes, &classes);
         self.class_index = ClassIndex::new(&classes);
         self.classes = classes;
     }
@@ -132,6 +143,10 @@ impl World {
     /// classes, although the prefixes are the same: a CIDR of a Cilium policy must not mean a
     /// workload. An `ipBlock` whose prefix has no pod class means no workload.
     pub fn set_pod_classes(&mut self, classes: BTreeMap<u32, IpNet>) {
+        if classes == self.pod_classes {
+            return;
+        }
+        self.changes.classes(&self.pod_classes, &classes);
         self.pod_class_index = ClassIndex::new(&classes);
         self.pod_classes = classes;
     }
@@ -147,9 +162,14 @@ impl World {
     /// Gives the workloads of an identity named ports: all that any of them has. Forgotten with the
     /// identity, and when it gets other labels.
     pub fn set_named_ports(&mut self, identity: u32, ports: NamedPorts) {
+        let known = self.named_ports.get(&identity);
         if ports.is_empty() || !self.identities.contains_key(&identity) {
-            self.named_ports.remove(&identity);
-        } else {
+            if known.is_some() {
+                self.changes.ports.insert(identity);
+                self.named_ports.remove(&identity);
+            }
+        } else if known != Some(&ports) {
+            self.changes.ports.insert(identity);
             self.named_ports.insert(identity, ports);
         }
     }
@@ -164,9 +184,24 @@ impl World {
         self.named_ports.get(self.by_labels.get(labels)?)
     }
 
+    /// What changed since it was asked last.
+    pub fn take_changes(&mut self) -> Changes {
+        std::mem::take(&mut self.changes)
+    }
+
+    /// What the last compilation looked at: while none of it changes, it would come to the same.
+    pub fn take_uses(&mut self) -> Uses {
+        std::mem::take(&mut self.uses)
+    }
+
+    pub(crate) const fn uses(&mut self) -> &mut Uses {
+        &mut self.uses
+    }
+
     /// The identities `selector` selects.
     pub(crate) fn select(&mut self, selector: &Selector) -> Selection {
-        if let Some(selection) = self.selections.get(selector) {
+        if let Some((number, selection)) = self.selections.get(selector) {
+            self.uses.selections.insert(*number);
             return Arc::clone(selection);
         }
         let selection: Selection = Arc::new(match self.candidates(selector) {
@@ -175,9 +210,13 @@ impl World {
         });
         if self.selections.len() >= MAX_SELECTIONS {
             self.selections.clear();
+            self.changes.everything = true;
         }
+        let number = self.next_selection;
+        self.next_selection = number.wrapping_add(1);
+        self.uses.selections.insert(number);
         self.selections
-            .insert(selector.clone(), Arc::clone(&selection));
+            .insert(selector.clone(), (number, Arc::clone(&selection)));
         selection
     }
 

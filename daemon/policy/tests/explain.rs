@@ -105,7 +105,7 @@ fn remedied(policies: &PolicySet, query: &Query<'_>) -> bool {
     };
     let remedy =
         parse("suggestion.yaml", &text).unwrap_or_else(|errors| panic!("{errors:?}\n{text}"));
-    let with: Vec<&Policy> = policies.policies().iter().chain(&remedy).collect();
+    let with: Vec<&Policy> = policies.policies().chain(&remedy).collect();
     let answer = evaluate(with.iter().copied(), query);
     assert!(
         matches!(&answer, Answer::Allowed(rules) if rules.len() == 1),

@@ -4,8 +4,8 @@
 //!    last plan and this one.
 //! 2. The endpoints: each moves to its new policies in one step.
 //! 3. The peers.
-//! 4. If peers changed, the endpoints again with one more generation, so that what was judged
-//!    between 2 and 3 is judged again.
+//! 4. If peers changed, the endpoints for which that makes a difference again with one more
+//!    generation, so that what was judged between 2 and 3 is judged again.
 //! 5. Later: the entries of policies nobody is judged by any more.
 
 use std::{
@@ -123,18 +123,21 @@ impl Applier {
                 .iter()
                 .filter(|(ifindex, _)| !failed.contains_key(*ifindex))
         };
+        // What an earlier plan did not come to write is written by this one.
+        let peers_change = *plan.peers != self.peers;
         for (ifindex, endpoint) in guarded() {
-            if !plan.peers_changed {
+            if !peers_change {
                 self.put_endpoint(*ifindex, endpoint, endpoint.value)?;
             } else if let Some((known, _)) = self.endpoints.get(ifindex)
                 && known.generation != 0
+                && *known != endpoint.value
             {
                 let value = endpoint.interim(plan.interim, known);
                 self.put_endpoint(*ifindex, endpoint, value)?;
             }
             // A workload without an entry so far waits for its addresses to be known.
         }
-        if plan.peers_changed {
+        if peers_change {
             self.put_peers(plan)?;
             for (ifindex, endpoint) in guarded() {
                 self.put_endpoint(*ifindex, endpoint, endpoint.value)?;
@@ -215,7 +218,7 @@ impl Applier {
         let mut failed = BTreeMap::new();
         for (ifindex, endpoint) in &plan.endpoints {
             let known = self.endpoints.get(ifindex);
-            if known.is_some_and(|(_, device)| *device == endpoint.device) {
+            if known.is_some_and(|(_, device)| **device == *endpoint.device) {
                 continue;
             }
             let adopted = known
@@ -241,7 +244,7 @@ impl Applier {
                 continue;
             }
             if let Some((_, device)) = self.endpoints.get_mut(ifindex) {
-                device.clone_from(&endpoint.device);
+                endpoint.device.as_ref().clone_into(device);
             }
             if !adopted {
                 self.seed(endpoint);
@@ -314,13 +317,13 @@ impl Applier {
         }
         self.tables.put_endpoint(ifindex, &value)?;
         self.endpoints
-            .insert(ifindex, (value, endpoint.device.clone()));
+            .insert(ifindex, (value, endpoint.device.to_string()));
         Ok(())
     }
 
     /// New and changed peers before removed ones: an address that moves is never nobody's.
     fn put_peers(&mut self, plan: &Plan) -> Result<(), TableError> {
-        for (key, peer) in &plan.peers {
+        for (key, peer) in plan.peers.iter() {
             if self.peers.get(key) != Some(peer) {
                 self.tables.put_peer(&Plan::peer_key(key), peer)?;
                 self.peers.insert(*key, *peer);

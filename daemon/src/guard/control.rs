@@ -50,7 +50,7 @@ pub struct Parts {
     /// What holds besides the policies.
     pub options: flowd_policy::Options,
     /// Endpoint files.
-    pub endpoints: Source<EndpointSpec>,
+    pub endpoints: Source<Arc<EndpointSpec>>,
     /// Policy files.
     pub policies: Source<Contents>,
     /// Policies that came through the API.
@@ -82,6 +82,10 @@ pub struct Control {
     pub(super) parts: Parts,
     pub(super) set: PolicySet,
     host: Vec<Link>,
+    /// The endpoints of all files, with the labels of their namespaces.
+    specs: Vec<Arc<EndpointSpec>>,
+    /// Those that have too many labels.
+    overladen: Vec<Failure>,
     pub(super) failures: Vec<Failure>,
     pub(super) kept: Vec<String>,
     pub(super) attach_failures: BTreeMap<u32, String>,
@@ -106,6 +110,8 @@ impl Control {
             parts,
             set: PolicySet::default(),
             host: Vec::new(),
+            specs: Vec::new(),
+            overladen: Vec::new(),
             failures: Vec::new(),
             kept: Vec::new(),
             attach_failures: BTreeMap::new(),
@@ -140,6 +146,12 @@ impl Control {
             self.set = policy_set(&[&self.parts.policies, &self.parts.applied_files])
                 .with_options(self.parts.options);
             self.settled = None;
+        }
+        if endpoints_changed || policies_changed {
+            let specs = self.parts.endpoints.objects().cloned().collect();
+            let files = [&self.parts.policies, &self.parts.applied_files];
+            let contents = files.into_iter().flat_map(Source::objects);
+            (self.specs, self.overladen) = namespaces::label(specs, contents);
         }
         match links::list(&self.parts.namespace) {
             Ok(host) => {
@@ -212,19 +224,15 @@ impl Control {
     }
 
     fn reconcile(&mut self, changed: bool) {
-        let specs: Vec<EndpointSpec> = self.parts.endpoints.objects().cloned().collect();
-        let files = [&self.parts.policies, &self.parts.applied_files];
-        let contents = files.into_iter().flat_map(Source::objects);
-        let (specs, mut overladen) = namespaces::label(specs, contents);
         let plan = self.parts.resolver.plan();
-        let found = discover::find(&specs, &self.host, |spec| plan.guarded(spec));
+        let found = discover::find(&self.specs, &self.host, |spec| plan.guarded(spec));
         self.failures = found.failures;
-        self.failures.append(&mut overladen);
+        self.failures.extend(self.overladen.iter().cloned());
         self.kept = found.kept;
         let plan = match self.resolve(found.guarded) {
             Ok(Some(plan)) => plan,
             // What could not be written, or not be attached, is tried again at every look.
-            Ok(None) if self.unapplied => self.parts.resolver.plan().clone(),
+            Ok(None) if self.unapplied => Arc::clone(self.parts.resolver.plan()),
             Ok(None) => {
                 if changed {
                     self.name();
@@ -259,7 +267,7 @@ impl Control {
 
     /// The next plan; `None` when it would be the last one again. Compiling every policy for every
     /// identity is not repeated for inputs that are known to lead nowhere else.
-    fn resolve(&mut self, endpoints: Vec<Guarded>) -> Result<Option<Plan>, CompileError> {
+    fn resolve(&mut self, endpoints: Vec<Guarded>) -> Result<Option<Arc<Plan>>, CompileError> {
         let host = discover::host_addresses(&self.host);
         let inputs = (endpoints, host);
         if self.settled.as_ref() == Some(&inputs) {

@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     io,
     net::IpAddr,
+    sync::Arc,
 };
 
 use crate::{
@@ -19,7 +20,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     /// What its file says.
-    pub spec: EndpointSpec,
+    pub spec: Arc<EndpointSpec>,
     /// What is in the way.
     pub why: String,
 }
@@ -40,7 +41,7 @@ impl<'a> Devices<'a> {
 
     fn is_there(&self, guarded: &Guarded) -> bool {
         let link = self.indices.get(&guarded.ifindex);
-        link.is_some_and(|link| link.name == guarded.device)
+        link.is_some_and(|link| *link.name == *guarded.device)
     }
 }
 
@@ -59,7 +60,7 @@ pub struct Found {
 /// was guarded until now: while its device is there it stays so, whatever is in the way of finding
 /// it. A workload that drops its address or takes another one's sets nobody free.
 pub fn find(
-    specs: &[EndpointSpec],
+    specs: &[Arc<EndpointSpec>],
     host: &[Link],
     before: impl Fn(&EndpointSpec) -> Option<Guarded>,
 ) -> Found {
@@ -96,7 +97,7 @@ pub fn find(
             }
         };
         devices.insert(guarded.ifindex, spec.key());
-        for address in &guarded.addresses {
+        for address in guarded.addresses.iter() {
             owners.insert(*address, spec.key());
         }
         found.guarded.push(guarded);
@@ -129,14 +130,14 @@ pub(super) fn host_addresses(host: &[Link]) -> Vec<IpAddr> {
         .collect()
 }
 
-fn failure(spec: &EndpointSpec, why: String) -> Failure {
+fn failure(spec: &Arc<EndpointSpec>, why: String) -> Failure {
     Failure {
-        spec: spec.clone(),
+        spec: Arc::clone(spec),
         why,
     }
 }
 
-fn locate(spec: &EndpointSpec, host: &Devices<'_>) -> Result<Guarded, String> {
+fn locate(spec: &Arc<EndpointSpec>, host: &Devices<'_>) -> Result<Guarded, String> {
     match &spec.attach {
         Attach::Interface(name) => {
             let link = host.names.get(name.as_str()).ok_or_else(|| {
@@ -147,10 +148,10 @@ fn locate(spec: &EndpointSpec, host: &Devices<'_>) -> Result<Guarded, String> {
                 Addresses::Discover => return Err("`discover` needs `attach.netns`".to_owned()),
             };
             Ok(Guarded {
-                spec: spec.clone(),
-                device: link.name.clone(),
+                spec: Arc::clone(spec),
+                device: link.name.as_str().into(),
                 ifindex: link.index,
-                addresses,
+                addresses: addresses.into(),
                 namespace: None,
             })
         }
@@ -159,7 +160,7 @@ fn locate(spec: &EndpointSpec, host: &Devices<'_>) -> Result<Guarded, String> {
 }
 
 fn in_namespace(
-    spec: &EndpointSpec,
+    spec: &Arc<EndpointSpec>,
     host: &Devices<'_>,
     namespace: Namespace,
 ) -> Result<Guarded, String> {
@@ -180,10 +181,10 @@ fn in_namespace(
         return Err(format!("device {} has no address yet", own.name));
     }
     Ok(Guarded {
-        spec: spec.clone(),
-        device: peer.name.clone(),
+        spec: Arc::clone(spec),
+        device: peer.name.as_str().into(),
         ifindex: peer.index,
-        addresses,
+        addresses: addresses.into(),
         namespace: Some(namespace),
     })
 }
@@ -211,7 +212,7 @@ mod tests {
         }
     }
 
-    fn specs(list: &[(&str, &str, &str)]) -> Vec<EndpointSpec> {
+    fn specs(list: &[(&str, &str, &str)]) -> Vec<Arc<EndpointSpec>> {
         let text: Vec<String> = list
             .iter()
             .map(|(name, device, address)| {
@@ -221,7 +222,8 @@ mod tests {
                 )
             })
             .collect();
-        parse("e.yaml", &text.join("---\n")).expect("valid")
+        let specs = parse("e.yaml", &text.join("---\n")).expect("valid");
+        specs.into_iter().map(Arc::new).collect()
     }
 
     #[test]

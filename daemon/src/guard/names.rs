@@ -43,7 +43,7 @@ pub(super) fn directory(node_name: &str, resolver: &Resolver, host: &[Link]) -> 
             namespace: endpoint.spec.namespace.clone(),
             name: endpoint.spec.name.clone(),
             labels,
-            addresses: endpoint.addresses.clone(),
+            addresses: endpoint.addresses.to_vec(),
             workloads: Vec::new(),
         });
     }

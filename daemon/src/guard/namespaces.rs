@@ -1,6 +1,6 @@
 //! Labels of namespaces: whoever labels a namespace labels every endpoint in it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use flowd_policy::{
     Contents, Label, Namespace,
@@ -15,9 +15,9 @@ const NAME: &str = "kubernetes.io/metadata.name";
 
 /// Gives each endpoint the labels of its namespace. One that would have too many cannot be guarded.
 pub(super) fn label<'a>(
-    specs: Vec<EndpointSpec>,
+    specs: Vec<Arc<EndpointSpec>>,
     contents: impl Iterator<Item = &'a Contents>,
-) -> (Vec<EndpointSpec>, Vec<Failure>) {
+) -> (Vec<Arc<EndpointSpec>>, Vec<Failure>) {
     let mut namespaces: BTreeMap<&str, Vec<Label>> = BTreeMap::new();
     for Namespace { name, labels } in contents.flat_map(|file| &file.namespaces) {
         let labels = labels.iter().filter(|(key, _)| *key != NAME);
@@ -34,7 +34,8 @@ pub(super) fn label<'a>(
     for mut spec in specs {
         if let Some(more) = namespaces.get(spec.namespace.as_str()) {
             let all = spec.labels.iter().chain(more);
-            spec.labels = all.cloned().collect();
+            let labels = all.cloned().collect();
+            Arc::make_mut(&mut spec).labels = labels;
         }
         if spec.labels.len() <= MAX_LABELS {
             labelled.push(spec);
@@ -54,7 +55,7 @@ mod tests {
     use super::*;
     use crate::endpoints::parse;
 
-    fn spec(name: &str, namespace: &str) -> EndpointSpec {
+    fn spec(name: &str, namespace: &str) -> Arc<EndpointSpec> {
         let text = format!(
             "apiVersion: flowd.io/v1
 kind: Endpoint
@@ -62,7 +63,7 @@ metadata: {{name: {name}, namespace: {namespace}, labels: {{app: {name}}}}}
 spec: {{addresses: [10.0.0.1], attach: {{interface: {name}}}}}
 "
         );
-        parse("e.yaml", &text).unwrap().remove(0)
+        Arc::new(parse("e.yaml", &text).unwrap().remove(0))
     }
 
     fn namespace(name: &str, labels: impl IntoIterator<Item = (String, String)>) -> Contents {

@@ -39,7 +39,7 @@ impl Control {
                     namespace: planned.spec.namespace.clone(),
                     name: planned.spec.name.clone(),
                     identity: planned.value.identity,
-                    interface: planned.device.clone(),
+                    interface: planned.device.to_string(),
                     ifindex: *ifindex,
                     state,
                     mode: planned.spec.mode,
@@ -47,8 +47,8 @@ impl Control {
                     enforced_generation: value.map_or(0, |value| value.generation),
                     ingress_enforced: planned.value.ingress_policy != 0,
                     egress_enforced: planned.value.egress_policy != 0,
-                    policies: planned.policies.clone(),
-                    addresses: planned.addresses.clone(),
+                    policies: planned.policies.to_vec(),
+                    addresses: planned.addresses.to_vec(),
                 }
             })
             .chain(self.failures.iter().map(failed))
@@ -84,13 +84,12 @@ impl Control {
         for name in plan
             .endpoints
             .values()
-            .flat_map(|planned| &planned.policies)
+            .flat_map(|planned| planned.policies.iter())
         {
             *selected.entry(name).or_default() += 1;
         }
         self.set
             .policies()
-            .iter()
             .map(|policy| {
                 let name = policy.reference.to_string();
                 PolicyStatus {

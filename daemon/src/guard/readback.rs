@@ -152,7 +152,7 @@ mod tests {
             interim: 1,
             peers_changed: true,
             policies: [(7, policy)].into(),
-            peers: [((128, [9; 16]), Peer::WORLD)].into(),
+            peers: Arc::new([((128, [9; 16]), Peer::WORLD)].into()),
             ..Plan::default()
         }
     }

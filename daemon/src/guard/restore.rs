@@ -23,7 +23,7 @@ impl Applier {
                 continue;
             }
             tracing::warn!(
-                device = endpoint.device,
+                device = &*endpoint.device,
                 "somebody took our programs off; attaching again"
             );
             match self.attach_one(&endpoint.device, *ifindex) {

@@ -1,18 +1,12 @@
 //! Doing something inside a network namespace.
 
-use std::{
-    fs::File,
-    io,
-    os::fd::AsFd as _,
-    path::{Path, PathBuf},
-    thread,
-};
+use std::{fs::File, io, os::fd::AsFd as _, path::Path, sync::Arc, thread};
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-/// A network namespace: the daemon's own, or one named by a path.
+/// A network namespace: the daemon's own, or one named by a path; cheap to clone.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Namespace(Option<PathBuf>);
+pub struct Namespace(Option<Arc<Path>>);
 
 impl Namespace {
     /// The daemon's own.
@@ -24,9 +18,9 @@ impl Namespace {
     /// under `/run/netns`.
     pub fn at(path: &Path) -> Self {
         if path.components().count() == 1 && !path.is_absolute() {
-            return Self(Some(Path::new("/run/netns").join(path)));
+            return Self(Some(Path::new("/run/netns").join(path).into()));
         }
-        Self(Some(path.to_owned()))
+        Self(Some(path.into()))
     }
 
     /// Runs a task inside, on a thread of its own: a thread that has left its namespace must not

@@ -6,15 +6,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use flowd_policy::{Labels, NamedPorts, World};
+use flowd_policy::World;
 use ipnet::IpNet;
+
+use super::members::Group;
 
 /// What the compiler sees, kept up to date.
 #[derive(Clone, Debug)]
 pub struct Identities {
     world: World,
-    in_use: BTreeSet<u32>,
-    classes: Classes,
+    /// Of the last plan.
+    last: (BTreeSet<u32>, Classes),
+    /// Of the plan being made.
+    next: (BTreeSet<u32>, Classes),
 }
 
 /// Address blocks by the number of their class.
@@ -30,33 +34,45 @@ impl Default for Identities {
     fn default() -> Self {
         Self {
             world: World::new(),
-            in_use: BTreeSet::new(),
-            classes: Classes::default(),
+            last: Default::default(),
+            next: Default::default(),
         }
     }
 }
 
 impl Identities {
-    /// Moves on to the identities and classes of the next plan; those of the last one stay until
-    /// the one after.
-    pub fn follow(&mut self, wanted: &BTreeMap<u32, (Labels, NamedPorts)>, classes: Classes) {
+    /// Moves on to the identities of the next plan, beside which those of the last one stay.
+    pub(super) fn follow(&mut self, groups: &BTreeMap<u32, Group>) {
         let known: Vec<u32> = self.world.identities().keys().copied().collect();
         for identity in known {
             let reserved = identity < 256;
-            if !reserved && !wanted.contains_key(&identity) && !self.in_use.contains(&identity) {
+            if !reserved && !groups.contains_key(&identity) && !self.last.0.contains(&identity) {
                 self.world.remove(identity);
             }
         }
-        for (identity, (labels, ports)) in wanted {
-            self.world.insert(*identity, labels.clone());
-            self.world.set_named_ports(*identity, ports.clone());
+        for (identity, group) in groups {
+            self.world.insert(*identity, group.labels.clone());
+            self.world.set_named_ports(*identity, group.ports.clone());
         }
-        self.in_use = wanted.keys().copied().collect();
-        self.world
-            .set_classes(both(&self.classes.world, &classes.world));
-        self.world
-            .set_pod_classes(both(&self.classes.pods, &classes.pods));
-        self.classes = classes;
+        self.next.0 = groups.keys().copied().collect();
+    }
+
+    /// Moves on to the classes of the next plan, beside which those of the last one stay.
+    pub(super) fn follow_classes(&mut self, classes: Option<Classes>) {
+        if let Some(classes) = classes {
+            self.next.1 = classes;
+        }
+        let (last, next) = (&self.last.1, &self.next.1);
+        self.world.set_classes(both(&last.world, &next.world));
+        self.world.set_pod_classes(both(&last.pods, &next.pods));
+    }
+
+    /// The plan is made: what it does not have may go when the one after it is made.
+    pub(super) fn settle(&mut self) {
+        self.last.0.clone_from(&self.next.0);
+        if self.last.1 != self.next.1 {
+            self.last.1 = self.next.1.clone();
+        }
     }
 
     /// What the compiler sees.
@@ -64,9 +80,9 @@ impl Identities {
         &mut self.world
     }
 
-    /// The classes of the plan.
+    /// The classes of the plan being made.
     pub const fn classes(&self) -> &Classes {
-        &self.classes
+        &self.next.1
     }
 }
 

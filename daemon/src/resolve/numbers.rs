@@ -200,8 +200,27 @@ impl Numbers {
 
     /// A generation nobody has had.
     pub fn next_generation(&mut self) -> u32 {
-        self.generation = self.generation.wrapping_add(1).max(1);
+        self.generation = after(self.generation);
         self.generation
+    }
+
+    /// The generation that will be handed out after the next one.
+    pub fn generation_after_next(&self) -> u32 {
+        after(after(self.generation))
+    }
+
+    /// Whether there is so much of something that what nobody refers to is to be forgotten.
+    pub fn are_many(&self) -> bool {
+        [
+            self.endpoints.len(),
+            self.identities.len(),
+            self.classes.len(),
+            self.pod_classes.len(),
+        ]
+        .into_iter()
+        .any(|names| names > MAX_NAMES)
+            || self.rules.len() > MAX_RULE_SETS
+            || self.default_deny.len() > MAX_RULE_SETS
     }
 
     /// Forgets the names that are not in `live`, and what no live policy refers to, once there is much of it: connections and events
@@ -218,6 +237,11 @@ impl Numbers {
             self.default_deny.retain(|id, _| policies.contains(id));
         }
     }
+}
+
+/// Generations are never 0, which is that of a workload whose connections are being learned.
+fn after(generation: u32) -> u32 {
+    generation.wrapping_add(1).max(1)
 }
 
 fn keep_live<K: Ord>(known: &mut BTreeMap<K, u32>, live: &BTreeSet<u32>) {

@@ -2,10 +2,10 @@
 
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
-use flowd_abi::{Direction, Endpoint, Peer, PeerKey, endpoint::EndpointFlags};
+use flowd_abi::{Direction, Endpoint, PeerKey, endpoint::EndpointFlags};
 use flowd_policy::{CompiledDirection, Labels};
 
-use super::Guarded;
+use super::{Guarded, peers::Peers};
 use crate::{endpoints::EndpointSpec, kernel::namespace::Namespace};
 
 /// Everything of one generation.
@@ -20,24 +20,24 @@ pub struct Plan {
     /// Guarded workloads by device number.
     pub endpoints: BTreeMap<u32, PlannedEndpoint>,
     /// Who addresses are.
-    pub peers: BTreeMap<(u32, [u8; 16]), Peer>,
+    pub peers: Arc<Peers>,
     /// Policies by id.
     pub policies: BTreeMap<u32, CompiledPolicy>,
 }
 
-/// One workload.
-#[derive(Clone, Debug)]
+/// One workload; cheap to clone.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlannedEndpoint {
     /// What its file says.
-    pub spec: EndpointSpec,
+    pub spec: Arc<EndpointSpec>,
     /// Its device.
-    pub device: String,
+    pub device: Arc<str>,
     /// Its addresses, declared or discovered.
-    pub addresses: Vec<IpAddr>,
+    pub addresses: Arc<[IpAddr]>,
     /// Its network namespace, where it is known.
     pub namespace: Option<Namespace>,
     /// Names of the policies that select it.
-    pub policies: Vec<String>,
+    pub policies: Arc<[String]>,
     /// The value of its table entry.
     pub value: Endpoint,
 }
@@ -77,10 +77,10 @@ impl Plan {
         let mut endpoints = self.endpoints.iter();
         let (ifindex, planned) = endpoints.find(|(_, planned)| same(planned))?;
         Some(Guarded {
-            spec: planned.spec.clone(),
-            device: planned.device.clone(),
+            spec: Arc::clone(&planned.spec),
+            device: Arc::clone(&planned.device),
             ifindex: *ifindex,
-            addresses: planned.addresses.clone(),
+            addresses: Arc::clone(&planned.addresses),
             namespace: planned.namespace.clone(),
         })
     }

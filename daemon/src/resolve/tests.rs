@@ -4,23 +4,24 @@ use flowd_abi::Peer;
 use flowd_policy::PolicySet;
 use ipnet::{IpNet, Ipv4Net};
 
-use super::{Guarded, Inputs, Numbers, Resolver, resolver::prefix_key};
+use super::{Guarded, Inputs, Numbers, Resolver, peers::prefix_key};
 use crate::endpoints;
 
 fn guarded(list: &[(&str, &str, u32)]) -> Vec<Guarded> {
     list.iter()
         .map(|(name, address, ifindex)| {
+            let app = name.split('-').next().unwrap_or(name);
             let text = format!(
                 "apiVersion: flowd.io/v1\nkind: Endpoint\nmetadata: {{name: {name}, namespace: \
-                 shop, labels: {{app: {name}}}}}\nspec:\n  addresses: [\"{address}\"]\n  \
+                 shop, labels: {{app: {app}}}}}\nspec:\n  addresses: [\"{address}\"]\n  \
                  attach: {{interface: v{ifindex}}}\n"
             );
             let spec = endpoints::parse("e.yaml", &text).expect("valid").remove(0);
             Guarded {
-                spec,
-                device: format!("v{ifindex}"),
+                spec: spec.into(),
+                device: format!("v{ifindex}").into(),
                 ifindex: *ifindex,
-                addresses: vec![address.parse().expect("an address")],
+                addresses: [address.parse().expect("an address")].into(),
                 namespace: None,
             }
         })
@@ -88,7 +89,37 @@ fn a_changed_policy_touches_only_whom_it_selects() {
 }
 
 #[test]
-fn an_address_that_changes_hands_makes_everybody_judge_again() {
+fn an_address_that_changes_hands_is_judged_again_by_whom_it_makes_a_difference_to() {
+    let mut resolver = resolver();
+    let four = [
+        TWO[0],
+        TWO[1],
+        ("db", "10.0.0.3", 5),
+        ("web-2", "10.0.0.4", 6),
+    ];
+    resolver
+        .resolve(&inputs(&four, FROM_API))
+        .expect("compiles");
+    let before = resolver.plan().clone();
+    // The address of db becomes one of api, whom web's policy knows.
+    let moved = [four[0], four[1], ("api-2", "10.0.0.3", 5), four[3]];
+    resolver
+        .resolve(&inputs(&moved, FROM_API))
+        .expect("compiles")
+        .expect("a new plan");
+    let after = resolver.plan();
+    assert!(after.peers_changed && after.interim != after.generation);
+    for web in [3, 6] {
+        let (old, new) = (before.endpoints[&web].value, after.endpoints[&web].value);
+        assert_eq!(new.ingress_policy, old.ingress_policy);
+        assert_eq!(new.generation, after.generation);
+    }
+    assert_eq!(after.endpoints[&5].value.generation, after.generation);
+    assert_eq!(after.endpoints[&4].value, before.endpoints[&4].value);
+}
+
+#[test]
+fn an_address_nobody_has_a_rule_for_is_nobodys_business() {
     let mut resolver = resolver();
     resolver.resolve(&inputs(&TWO, FROM_API)).expect("compiles");
     let before = resolver.plan().clone();
@@ -98,13 +129,12 @@ fn an_address_that_changes_hands_makes_everybody_judge_again() {
         .expect("compiles")
         .expect("a new plan");
     let after = resolver.plan();
-    assert!(after.peers_changed && after.interim != after.generation);
-    assert_eq!(
-        after.endpoints[&3].value.ingress_policy,
-        before.endpoints[&3].value.ingress_policy
-    );
-    for endpoint in after.endpoints.values() {
-        assert_eq!(endpoint.value.generation, after.generation);
+    assert!(after.peers_changed);
+    for known in [3, 4] {
+        assert_eq!(
+            after.endpoints[&known].value,
+            before.endpoints[&known].value
+        );
     }
 }
 

@@ -50,7 +50,7 @@ pub(super) fn now(answer: &Answer) -> WhyNow {
 
 /// The allow rules that match too, where a deny decides.
 pub(super) fn overridden(view: &PolicyView, query: &Query<'_>) -> Vec<RuleRef> {
-    let selecting = view.policies.policies().iter().filter(|policy| {
+    let selecting = view.policies.policies().filter(|policy| {
         let mut specs = policy.specs.iter();
         specs.any(|spec| spec.subject.matches(query.subject) && spec.judges(query.direction))
     });

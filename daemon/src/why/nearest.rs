@@ -2,8 +2,8 @@
 
 use flowd_abi::Direction;
 use flowd_policy::{
-    Answer, Peers, Policy, Query, RuleRef, Selector, Spec, evaluate, labels::NAMESPACE_KEY,
-    near_misses,
+    Answer, Peers, Policy, PolicySet, Query, RuleRef, Selector, Spec, evaluate,
+    labels::NAMESPACE_KEY, near_misses,
 };
 use flowd_proto::flowd::v1::{MissedField, NearMiss};
 
@@ -20,8 +20,8 @@ const WEIGHED: usize = 256;
 
 /// The rules, nearest first.
 pub(super) fn nearest(view: &PolicyView, query: &Query<'_>) -> Vec<NearMiss> {
-    let policies = view.policies.policies();
-    let mut found: Vec<(RuleRef, Vec<Miss>)> = near_misses(policies, query, WEIGHED)
+    let policies = &view.policies;
+    let mut found: Vec<(RuleRef, Vec<Miss>)> = near_misses(policies.policies(), query, WEIGHED)
         .into_iter()
         .map(|near| {
             let missed = near.missed.iter();
@@ -45,7 +45,7 @@ fn told((rule, missed): (RuleRef, Vec<Miss>)) -> NearMiss {
 }
 
 /// Rules of the same workload that would allow it if they were about the other direction.
-fn other_direction(policies: &[Policy], query: &Query<'_>) -> Vec<(RuleRef, Vec<Miss>)> {
+fn other_direction(policies: &PolicySet, query: &Query<'_>) -> Vec<(RuleRef, Vec<Miss>)> {
     let turned = Query {
         direction: other(query.direction),
         ..*query
@@ -55,7 +55,7 @@ fn other_direction(policies: &[Policy], query: &Query<'_>) -> Vec<(RuleRef, Vec<
         Direction::Egress => ("egress", "ingress", "an egress"),
     };
     let what = format!("the rule is about {that}, this is {this}: {rules} rule is needed");
-    allowing(policies, &turned)
+    allowing(policies.policies(), &turned)
         .into_iter()
         .filter(|rule| names_peers(policies, rule))
         .map(|rule| {
@@ -66,17 +66,17 @@ fn other_direction(policies: &[Policy], query: &Query<'_>) -> Vec<(RuleRef, Vec<
 }
 
 /// A rule about everyone says nothing about this peer.
-fn names_peers(policies: &[Policy], reference: &RuleRef) -> bool {
+fn names_peers(policies: &PolicySet, reference: &RuleRef) -> bool {
     let mut rules = policies
-        .iter()
+        .policies()
         .filter(|policy| policy.reference == reference.policy)
         .flat_map(|policy| policy.specs.iter().flat_map(|spec| &spec.rules));
     rules.any(|rule| rule.reference == *reference && rule.peers != Peers::Any)
 }
 
 /// Rules that would allow it if their policy selected this workload, which one label keeps it from.
-fn other_subject(policies: &[Policy], query: &Query<'_>) -> Vec<(RuleRef, Vec<Miss>)> {
-    let specs = policies.iter().flat_map(|policy| {
+fn other_subject(policies: &PolicySet, query: &Query<'_>) -> Vec<(RuleRef, Vec<Miss>)> {
+    let specs = policies.policies().flat_map(|policy| {
         let specs = policy
             .specs
             .iter()
@@ -93,7 +93,7 @@ fn other_subject(policies: &[Policy], query: &Query<'_>) -> Vec<(RuleRef, Vec<Mi
                 }],
                 ..policy.clone()
             };
-            let rules = allowing(std::slice::from_ref(&selecting), query);
+            let rules = allowing([&selecting], query);
             let misses = rules
                 .into_iter()
                 .map(move |rule| (rule, vec![unmet.clone()]));
@@ -103,7 +103,7 @@ fn other_subject(policies: &[Policy], query: &Query<'_>) -> Vec<(RuleRef, Vec<Mi
         .collect()
 }
 
-fn allowing(policies: &[Policy], query: &Query<'_>) -> Vec<RuleRef> {
+fn allowing<'a>(policies: impl IntoIterator<Item = &'a Policy>, query: &Query<'_>) -> Vec<RuleRef> {
     match evaluate(policies, query) {
         Answer::Allowed(rules) => rules,
         Answer::AllowedByDefault

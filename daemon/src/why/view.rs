@@ -66,7 +66,7 @@ impl PolicyView {
             namespace: endpoint.spec.namespace.clone(),
             name: endpoint.spec.name.clone(),
             labels: endpoint.spec.labels.clone(),
-            addresses: endpoint.addresses.clone(),
+            addresses: endpoint.addresses.to_vec(),
             ports: ports
                 .get(&endpoint.spec.labels)
                 .cloned()

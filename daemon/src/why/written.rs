@@ -41,7 +41,7 @@ pub(super) fn denier(context: &Context<'_>, policy: &PolicyRef, query: &Query<'_
 
 /// What in a policy denies what no rule allows.
 fn because(view: &PolicyView, reference: &PolicyRef, query: &Query<'_>) -> Vec<String> {
-    let mut policies = view.policies.policies().iter();
+    let mut policies = view.policies.policies();
     let Some(policy) = policies.find(|policy| *policy.reference == *reference) else {
         return vec!["it was changed or removed since".to_owned()];
     };
@@ -97,7 +97,6 @@ fn in_force(view: &PolicyView, rule: &RuleRef) -> bool {
     let mut rules = view
         .policies
         .policies()
-        .iter()
         .filter(|policy| policy.reference == rule.policy)
         .flat_map(|policy| &policy.specs)
         .flat_map(|spec| &spec.rules);

@@ -47,15 +47,15 @@ fn outcome(read: Read) -> Outcome {
     let set = PolicySet::assemble(&read.contents);
     let policies = set.policies();
     let mut notes: Vec<Diagnostic> = policies
-        .iter()
+        .clone()
         .flat_map(|policy| policy.warnings.iter().cloned())
-        .chain(namesakes(policies))
+        .chain(namesakes(policies.clone()))
         .collect();
     notes.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
     let counts = Counts {
         files: read.files,
         policies: policies.len(),
-        incomplete: policies.iter().filter(|policy| !policy.complete).count(),
+        incomplete: policies.filter(|policy| !policy.complete).count(),
         cidr_groups: read.contents.iter().map(|file| file.groups.len()).sum(),
         errors: read.errors.len(),
         notes: notes.len(),
@@ -72,7 +72,7 @@ fn outcome(read: Read) -> Outcome {
 }
 
 /// Policies of the same kind, namespace and name: an API server would keep only one of them.
-fn namesakes(policies: &[Policy]) -> Vec<Diagnostic> {
+fn namesakes<'a>(policies: impl Iterator<Item = &'a Policy>) -> Vec<Diagnostic> {
     let mut first = BTreeMap::new();
     let mut found = Vec::new();
     for policy in policies {

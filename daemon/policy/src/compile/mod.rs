@@ -13,10 +13,11 @@ use flowd_abi::{Direction, PolicyEntry, PolicyKey};
 use ipnet::IpNet;
 
 use crate::{
-    object::{PolicyRef, Rule, Spec},
+    object::{Destination, Destinations, PolicyRef, Rule, Spec},
     rules::RuleTable,
     set::{Options, PolicySet},
     subject::Subject,
+    uses::Uses,
     world::World,
 };
 pub use digest::Digest;
@@ -120,6 +121,7 @@ pub fn compile(
     rules: &mut RuleTable,
 ) -> Result<Compiled, CompileError> {
     let selecting = policies.selecting(subject);
+    *world.uses() = Uses::default();
     let ground = Ground {
         subject,
         options: policies.options(),
@@ -172,6 +174,7 @@ fn compile_direction(
         .collect();
     default_deny.dedup();
 
+    world.uses().names_of_peers |= direction == Direction::Egress && named(&candidates);
     let ports = world.named_ports_of(ground.subject.labels()).cloned();
     let mut table = Table::new(direction, &candidates, rules);
     for (parts, peers) in parts::groups(&candidates, ports.as_ref(), world)? {
@@ -190,4 +193,15 @@ fn compile_direction(
         entries,
         default_deny,
     }))
+}
+
+/// Whether a rule names a port.
+fn named(candidates: &[&Rule]) -> bool {
+    candidates.iter().any(|rule| match &rule.destinations {
+        Destinations::Any => false,
+        Destinations::Of(list) => list.iter().any(|destination| match destination {
+            Destination::Ports(_) => false,
+            Destination::Named { .. } => true,
+        }),
+    })
 }

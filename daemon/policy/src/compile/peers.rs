@@ -96,9 +96,10 @@ fn add_entity(entity: Entity, world: &mut World, numbers: &mut BTreeSet<u32>) {
 fn add_classes(
     rule: &Rule,
     set: &CidrSet,
-    world: &World,
+    world: &mut World,
     numbers: &mut BTreeSet<u32>,
 ) -> Result<(), CompileError> {
+    world.uses().blocks.insert(set.cidr);
     let index = world.class_index();
     let mut named = [&set.cidr].into_iter().chain(&set.except);
     if let Some(prefix) = named.find(|prefix| !index.knows(prefix)) {

@@ -77,7 +77,7 @@ pub(super) fn read(report: &Report, document: &Node, contents: &mut Contents) {
 /// Lists hold objects but no lists, so that nesting stays bounded.
 fn object(root: &Field<'_>, contents: &mut Contents, may_be_list: bool) -> Option<()> {
     match kind(root)? {
-        Document::Policy(kind) => contents.policies.push(policy(root, kind)?),
+        Document::Policy(kind) => contents.policies.push(Arc::new(policy(root, kind)?)),
         Document::CidrGroup => {
             let object = root.object(&FIELDS, &[])?;
             contents.groups.push(cidr_group::read(&object)?);

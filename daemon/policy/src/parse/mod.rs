@@ -17,6 +17,8 @@ mod selector;
 mod service;
 mod spec;
 
+use std::sync::Arc;
+
 use crate::{
     diagnostic::Diagnostic,
     object::{CidrGroup, Namespace, Policy, Service, ServiceAddresses},
@@ -27,8 +29,8 @@ use report::Report;
 /// What a file holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Contents {
-    /// Its policies.
-    pub policies: Vec<Policy>,
+    /// Its policies; the same ones for as long as the file is not read again.
+    pub policies: Vec<Arc<Policy>>,
     /// Its CIDR groups, for [`PolicySet::assemble`](crate::PolicySet::assemble).
     pub groups: Vec<CidrGroup>,
     /// Its services.
@@ -81,7 +83,11 @@ pub fn parse(file: &str, text: &str) -> Result<Vec<Policy>, Vec<Diagnostic>> {
         help: "only policies are read; list the prefixes in the policy".to_owned(),
     };
     if contents.groups.is_empty() {
-        Ok(contents.policies)
+        Ok(contents
+            .policies
+            .into_iter()
+            .map(Arc::unwrap_or_clone)
+            .collect())
     } else {
         Err(contents.groups.into_iter().map(unused).collect())
     }

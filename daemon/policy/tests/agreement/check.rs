@@ -9,7 +9,7 @@ use flowd_policy::{
     compile, evaluate, labels, parse,
 };
 
-use crate::generate::{ICMP_TYPES, PORTS};
+use crate::generate::{ICMP_TYPES, LOCALHOST, PORTS};
 
 /// How often each answer was given.
 #[derive(Clone, Copy, Debug, Default)]
@@ -109,9 +109,6 @@ struct Known {
 
 /// Labels of this node and of another, by identity.
 const NODES: [(u32, &str, &str); 2] = [(1, "host", "edge"), (6, "remote-node", "worker")];
-
-/// How a file says that the host is always let in.
-pub(crate) const LOCALHOST: &str = "# allow_localhost\n";
 
 /// Both engines on every subject, direction, peer and destination.
 pub(crate) fn agree(text: &str) -> Result<Asked, String> {
@@ -327,7 +324,6 @@ fn names_the_rules(
 fn sides_of(policies: &PolicySet, rule: &RuleRef) -> Vec<Side> {
     let peers = policies
         .policies()
-        .iter()
         .flat_map(|policy| &policy.specs)
         .flat_map(|spec| &spec.rules)
         .find(|candidate| candidate.reference == *rule)

@@ -8,7 +8,8 @@ use proptest::{
     sample::select,
 };
 
-use crate::check::LOCALHOST;
+/// How a file says that the host is always let in.
+pub(crate) const LOCALHOST: &str = "# allow_localhost\n";
 
 #[derive(Clone, Debug)]
 struct Policy {

@@ -1,9 +1,13 @@
 //! What stands around the rules: names, subjects, several specs, lists, groups.
 
 use flowd_abi::Direction;
-use flowd_policy::{Answer, PolicySet, labels, parse, read};
+use flowd_policy::{Answer, Policy, PolicySet, labels, parse, read};
 
 use crate::{WEB, answer, ingress};
+
+fn all(set: &PolicySet) -> Vec<Policy> {
+    set.policies().cloned().collect()
+}
 
 #[test]
 fn a_subject_selector_is_bound_to_the_namespace() {
@@ -95,9 +99,8 @@ const GROUPS: &str = r#"{"apiVersion": "v1", "kind": "List", "items": [
 fn groups_of_addresses_from_json() {
     let contents = read("groups.json", GROUPS).unwrap();
     let set = PolicySet::with_groups(contents.policies.clone(), &contents.groups);
-    let ask = |direction, peer: &str| {
-        answer(set.policies(), "shop/web", direction, peer, WEB).is_allowed()
-    };
+    let ask =
+        |direction, peer: &str| answer(&all(&set), "shop/web", direction, peer, WEB).is_allowed();
     for (peer, allowed) in [
         ("192.0.2.1", true),
         ("192.0.2.129", false),
@@ -108,7 +111,10 @@ fn groups_of_addresses_from_json() {
     }
     assert!(ask(Direction::Egress, "192.0.2.129"));
     assert!(!ask(Direction::Egress, "198.51.100.1"));
-    let warnings: Vec<String> = set.policies()[1]
+    let warnings: Vec<String> = set
+        .policies()
+        .nth(1)
+        .unwrap()
         .warnings
         .iter()
         .map(ToString::to_string)
@@ -123,7 +129,7 @@ fn groups_of_addresses_from_json() {
     let without = PolicySet::new(contents.policies);
     assert!(
         !answer(
-            without.policies(),
+            &all(&without),
             "shop/web",
             Direction::Ingress,
             "192.0.2.1",
@@ -179,9 +185,8 @@ fn to_services(rule: &str, peers: &[&str]) -> (Vec<bool>, Vec<bool>, PolicySet) 
         read("services.yaml", SERVICES).unwrap(),
     ];
     let ask = |set: &PolicySet| -> Vec<bool> {
-        let ask = |peer: &&str| {
-            answer(set.policies(), "shop/web", Direction::Egress, peer, WEB).is_allowed()
-        };
+        let ask =
+            |peer: &&str| answer(&all(&set), "shop/web", Direction::Egress, peer, WEB).is_allowed();
         peers.iter().map(ask).collect()
     };
     let known = PolicySet::assemble(&files);
@@ -228,7 +233,7 @@ fn services_stand_for_who_is_behind_them() {
         );
         assert_eq!(known, allowed, "{services}");
         assert_eq!(unknown, nobody, "{services}");
-        let policy = &set.policies()[0];
+        let policy = &set.policies().nth(0).unwrap();
         assert!(!policy.complete);
         assert!(
             policy.warnings[0]
@@ -245,7 +250,7 @@ fn a_denied_service_that_is_not_there_denies_everyone() {
     assert_eq!(known, [true, true, false, false, true]);
     assert_eq!(unknown, [false; 5]);
     assert!(
-        set.policies()[0].warnings[0]
+        set.policies().nth(0).unwrap().warnings[0]
             .message
             .ends_with("so it denies every peer")
     );
