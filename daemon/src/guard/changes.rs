@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
+    sync::Arc,
 };
 
 use flowd_abi::Endpoint;
@@ -23,7 +24,7 @@ use crate::{
 /// What the timeline was told last, and the timeline.
 pub(super) struct Changes {
     timeline: Timeline,
-    policies: BTreeMap<String, Policy>,
+    policies: BTreeMap<String, Arc<Policy>>,
     services: BTreeMap<String, ServiceFacts>,
     service_ids: u32,
     endpoints: BTreeMap<String, EndpointFacts>,
@@ -55,7 +56,7 @@ impl Changes {
     /// Tells what became of policies, taken in by `generation`.
     pub(super) fn policies(&mut self, set: &PolicySet, generation: u32) {
         let mut gone = std::mem::take(&mut self.policies);
-        for policy in set.policies() {
+        for policy in set.shared() {
             let name = policy.reference.to_string();
             let change = match gone.remove(&name) {
                 None => Some(Change::Added),
@@ -65,7 +66,7 @@ impl Changes {
             if let Some(change) = change {
                 self.tell(Happening::Policy(change, policy_facts(policy, generation)));
             }
-            self.policies.insert(name, policy.clone());
+            self.policies.insert(name, Arc::clone(policy));
         }
         for policy in gone.values() {
             let facts = policy_facts(policy, generation);
@@ -125,7 +126,7 @@ impl Changes {
     fn addresses(&mut self, plan: &Plan) {
         let mut gone = std::mem::take(&mut self.addresses);
         for planned in plan.endpoints.values() {
-            for address in &planned.addresses {
+            for address in planned.addresses.iter() {
                 let before = gone.remove(address).and_then(|known| known.identity);
                 let facts = AddressFacts {
                     address: *address,
@@ -203,8 +204,8 @@ fn endpoint_facts(planned: &PlannedEndpoint) -> EndpointFacts {
         name: planned.spec.name.clone(),
         labels: labels(planned),
         identity: planned.value.identity,
-        addresses: planned.addresses.clone(),
-        interface: planned.device.clone(),
+        addresses: planned.addresses.to_vec(),
+        interface: planned.device.to_string(),
         mode: planned.spec.mode.name(),
         changed: Vec::new(),
     }
@@ -218,7 +219,7 @@ fn enforced_facts(planned: &PlannedEndpoint, error: &str) -> EnforcedFacts {
         labels: labels(planned),
         generation: planned.value.generation,
         mode: planned.spec.mode.name(),
-        policies: planned.policies.clone(),
+        policies: planned.policies.to_vec(),
         error: error.to_owned(),
     }
 }
