@@ -8,8 +8,29 @@ cd "$(dirname "$0")/.."
 # is what the tests, the demo and the benchmarks run.
 packages=(
   rustc-web cargo-web libstd-rust-web-dev-bpf llvm-22-dev libpolly-22-dev
-  iproute2 iputils-ping bpftool iperf3 curl libcap2-bin util-linux gcc
+  iproute2 iputils-ping bpftool iperf3 curl libcap2-bin util-linux gcc python3 systemd
 )
+
+# Prometheus and promtool, for the tests of what we ship for them. Installed apart: its service must not run here.
+if ! command -v promtool >/dev/null 2>&1; then
+  echo "setup: installing Debian package: prometheus, its service left off"
+  sudo=()
+  [ "$(id -u)" = 0 ] || sudo=(sudo)
+  "${sudo[@]}" apt-get update -qq
+  policy=/usr/sbin/policy-rc.d
+  ours=
+  if [ ! -e "$policy" ]; then
+    ours=yes
+    printf '#!/bin/sh\nexit 101\n' | "${sudo[@]}" tee "$policy" >/dev/null
+    "${sudo[@]}" chmod 755 "$policy"
+  fi
+  DEBIAN_FRONTEND=noninteractive "${sudo[@]}" apt-get install -y -qq --no-install-recommends prometheus >/dev/null ||
+    { [ -z "$ours" ] || "${sudo[@]}" rm -f "$policy"; exit 1; }
+  [ -z "$ours" ] || "${sudo[@]}" rm -f "$policy"
+  if command -v systemctl >/dev/null 2>&1; then
+    "${sudo[@]}" systemctl disable prometheus.service >/dev/null 2>&1 || true
+  fi
+fi
 
 missing=()
 for package in "${packages[@]}"; do

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Checks the deploy files without a cluster, a Prometheus or a Grafana.
 
-The dashboard has the parts Grafana needs, unique ids and no overlapping panels; every expression in it is
-one that promtool accepts; the alert rules pass their tests; the unit passes systemd's own check; and
-every metric named in either place is one that flowd exposes: in the text given by --metrics (a
-scrape of a running daemon), or else in the daemon's source.
+The dashboards have the parts Grafana needs, unique ids and no overlapping panels; every expression in
+them, and of what Hubble's dashboards ask, is one that promtool accepts; the alert rules pass their tests;
+the unit passes systemd's own check; and every metric named in one of these places is one that flowd exposes:
+in the text given by --metrics (a scrape of a running daemon), or else in the daemon's source.
 
 Usage: deploy/check.py [--metrics FILE]       PROMTOOL names another promtool than the one on PATH.
 """
@@ -21,13 +21,24 @@ from pathlib import Path
 DEPLOY = Path(__file__).resolve().parent
 DASHBOARDS = sorted((DEPLOY / "grafana").glob("*.json"))
 RULES = DEPLOY / "prometheus" / "flowd.rules.yaml"
+HUBBLE = DEPLOY / "prometheus" / "hubble-dashboards.json"
 TESTS = DEPLOY / "prometheus" / "flowd.rules.test.yaml"
 UNIT = DEPLOY / "systemd" / "flowd.service"
 METRICS_SOURCE = DEPLOY.parent / "daemon" / "src" / "metrics"
 
 METRIC = re.compile(r"\b(?:hubble|flowd)_[a-z_]+\b")
 # What Grafana puts in before it asks; any valid value serves the syntax check.
-VARIABLES = {"$__rate_interval": "5m", "$__range": "1h", "$instance": "node"}
+VARIABLES = {
+    "$__rate_interval": "5m",
+    "$__range": "1h",
+    "$instance": "node",
+    "$source": "shop/web",
+    "$destination": "shop/db",
+    "$workload": "shop/web",
+    "$policy": "web",
+}
+# Series that a histogram has beside its name.
+HISTOGRAM = re.compile(r"_(?:bucket|sum|count)$")
 
 
 def main():
@@ -39,6 +50,8 @@ def main():
         dashboard = json.loads(path.read_text())
         faults += [f"{path.name}: {fault}" for fault in dashboard_faults(dashboard)]
         expressions += dashboard_expressions(dashboard)
+    for dashboard in json.loads(HUBBLE.read_text())["dashboards"]:
+        expressions += [one["expr"] for one in dashboard["expressions"]]
     faults += metric_faults(expressions, options.metrics)
     faults += promtool_faults(expressions)
     faults += unit_faults()
@@ -46,7 +59,7 @@ def main():
         print(fault, file=sys.stderr)
     if faults:
         return 1
-    print(f"deploy: {len(DASHBOARDS)} dashboard, {len(expressions)} expressions, rules and unit are good")
+    print(f"deploy: {len(DASHBOARDS)} dashboards, {len(expressions)} expressions, rules and unit are good")
     return 0
 
 
@@ -84,10 +97,11 @@ def metric_faults(expressions, scrape):
         text, where = scrape.read_text(), str(scrape)
     else:
         text, where = "".join(path.read_text() for path in METRICS_SOURCE.glob("*.rs")), "daemon/src/metrics"
-    exposed = set(METRIC.findall(text))
+    exposed = {name for found in METRIC.findall(text) for name in (found, HISTOGRAM.sub("", found))}
     rules = "\n".join(line for line in RULES.read_text().splitlines() if "alert:" not in line)
     asked = set(METRIC.findall("\n".join(expressions) + rules))
-    return [f"metric {name} is not in {where}" for name in sorted(asked - exposed)]
+    unknown = {name for name in asked - exposed if HISTOGRAM.sub("", name) not in exposed}
+    return [f"metric {name} is not in {where}" for name in sorted(unknown)]
 
 
 def promtool_faults(expressions):

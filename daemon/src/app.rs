@@ -20,7 +20,7 @@ use crate::{
     endpoints,
     enrich::{Directory, DirectoryHandle},
     flow::{self, Happening, Pipeline, Timeline},
-    guard::{Applier, Board, Control, Ledger, Nudge, Parts, Reader, realtime},
+    guard::{Applier, Board, Control, Ledger, Nudge, Parts, Pulse, Reader, realtime},
     kernel::{
         Attachments, Kernel,
         bpffs::{Lock, Pins},
@@ -46,6 +46,7 @@ pub struct App {
     stopper: stop::Stopper,
     stopping: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
+    pulses: Vec<Pulse>,
     wake: mpsc::Sender<()>,
     door: grpc::PolicyDoor,
     board: Board,
@@ -121,10 +122,14 @@ impl App {
         };
         let mut control = side.control(&config, published, applied.clone())?;
         control.turn();
+        let pulses = ["reader", "ledger", "control"].map(Pulse::new);
+        let [reading, keeping, controlling] = pulses.clone();
         let threads = vec![
-            spawn("reader", &stopping, move |stop| reader.run(&stop))?,
-            spawn("ledger", &stopping, move |stop| ledger.run(&stop))?,
-            spawn("control", &stopping, move |stop| control.run(&woken, &stop))?,
+            spawn("reader", &stopping, move |stop| reader.run(&stop, &reading))?,
+            spawn("ledger", &stopping, move |stop| ledger.run(&stop, &keeping))?,
+            spawn("control", &stopping, move |stop| {
+                control.run(&woken, &stop, &controlling)
+            })?,
         ];
         let watch = watch(&config, wake.clone());
         let metrics = Metrics::new(flows, log, board.handle())?
@@ -136,6 +141,7 @@ impl App {
             stopper,
             stopping,
             threads,
+            pulses: pulses.into(),
             door: grpc::PolicyDoor {
                 applied,
                 nudge: Nudge::new(wake.clone(), board.turns()),
@@ -183,9 +189,12 @@ impl App {
             served.context("the web page")
         };
         let metrics = async {
-            let (status, stop) = (sources.status.clone(), sources.stop.clone());
-            let served =
-                serve::metrics::serve(doors.metrics, self.metrics.clone(), status, stop).await;
+            let routes = serve::metrics::routes(
+                self.metrics.clone(),
+                sources.status.clone(),
+                self.pulses.clone(),
+            );
+            let served = serve::metrics::serve(doors.metrics, routes, sources.stop.clone()).await;
             served.context("the metrics")
         };
         let reload = Reload::new(self.config.file.clone(), sources.clone());

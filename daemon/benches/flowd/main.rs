@@ -15,6 +15,7 @@ mod network;
 #[path = "../../tests/packets/mod.rs"]
 mod packets;
 mod resolve;
+mod scrape;
 mod slice;
 mod summary;
 mod userspace;
@@ -67,6 +68,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     }
     if arguments.wants("userspace") {
         userspace::measure(&mut summary, arguments.quick);
+        scrape::measure(&mut summary)?;
     }
     if arguments.wants("resolve") {
         resolve::measure(&mut summary)?;

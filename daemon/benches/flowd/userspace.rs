@@ -113,6 +113,13 @@ pub(crate) fn directory() -> Directory {
 
 /// Openings, answers, closes and drops between all workloads and the world.
 pub(crate) fn records() -> Vec<[u8; 144]> {
+    (0..DISTINCT as u32)
+        .map(|number| raw(&event(number)))
+        .collect()
+}
+
+/// The event of this number: every fourth is an opening, an answer, a close, a drop.
+pub(crate) fn event(number: u32) -> Event {
     let kinds = [
         (EventKind::Open, Verdict::Forward(ForwardReason::Allowed), 0),
         (EventKind::Reply, Verdict::Forward(ForwardReason::Reply), 1),
@@ -123,46 +130,42 @@ pub(crate) fn records() -> Vec<[u8; 144]> {
         ),
         (EventKind::Drop, Verdict::Drop(DropReason::DefaultDenied), 0),
     ];
-    (0..DISTINCT as u32)
-        .map(|number| {
-            let (kind, verdict, flags) = kinds[number as usize % kinds.len()];
-            let (verdict, reason) = verdict.to_numbers();
-            let (local, peer) = (1 + number % WORKLOADS, 1 + number * 7 % (WORKLOADS * 2));
-            let in_house = peer <= WORKLOADS;
-            raw(&Event {
-                time: u64::from(number),
-                local: Address::v4((0x0a00_0000 + local).to_be_bytes()),
-                remote: Address::v4((0x0a00_0000 + peer).to_be_bytes()),
-                endpoint: local,
-                peer_identity: if in_house { 10_000 + peer } else { 2 },
-                sent_packets: 5,
-                sent_bytes: 500,
-                policy: 1,
-                generation: 3,
-                ifindex: local,
-                length: 74,
-                local_port: 30_000 + (number % 1_000) as u16,
-                remote_port: 8_000 + (number % 100) as u16,
-                ethertype: 0x0800,
-                protocol: flowd_abi::protocol::TCP,
-                kind: kind as u8,
-                verdict,
-                reason,
-                direction: 1 + (number % 2) as u8,
-                tcp_flags: 0x02,
-                state: 2,
-                flags,
-                match_type: 2,
-                source_mac: [2, 0, 0, 0, 0, 1],
-                destination_mac: [2, 0, 0, 0, 0, 2],
-                ..Event::default()
-            })
-        })
-        .collect()
+    let (kind, verdict, flags) = kinds[number as usize % kinds.len()];
+    let (verdict, reason) = verdict.to_numbers();
+    let (local, peer) = (1 + number % WORKLOADS, 1 + number * 7 % (WORKLOADS * 2));
+    let in_house = peer <= WORKLOADS;
+    Event {
+        time: u64::from(number),
+        local: Address::v4((0x0a00_0000 + local).to_be_bytes()),
+        remote: Address::v4((0x0a00_0000 + peer).to_be_bytes()),
+        endpoint: local,
+        peer_identity: if in_house { 10_000 + peer } else { 2 },
+        sent_packets: 5,
+        sent_bytes: 500,
+        policy: 1,
+        generation: 3,
+        ifindex: local,
+        length: 74,
+        local_port: 30_000 + (number % 1_000) as u16,
+        remote_port: 8_000 + (number % 100) as u16,
+        ethertype: 0x0800,
+        protocol: flowd_abi::protocol::TCP,
+        kind: kind as u8,
+        verdict,
+        reason,
+        direction: 1 + (number % 2) as u8,
+        tcp_flags: 0x02,
+        state: 2,
+        flags,
+        match_type: 2,
+        source_mac: [2, 0, 0, 0, 0, 1],
+        destination_mac: [2, 0, 0, 0, 0, 2],
+        ..Event::default()
+    }
 }
 
 /// The bytes the kernel would write.
-fn raw(event: &Event) -> [u8; 144] {
+pub(crate) fn raw(event: &Event) -> [u8; 144] {
     let mut bytes = Vec::with_capacity(144);
     for number in [event.time, event.created] {
         bytes.extend(number.to_ne_bytes());

@@ -15,7 +15,7 @@ use std::{
 use flowd_policy::{CompileError, Contents, PolicySet};
 
 use super::{
-    Board,
+    Board, Pulse,
     applier::Applier,
     changes::Changes,
     discover::{self, Failure},
@@ -126,8 +126,9 @@ impl Control {
     }
 
     /// Runs until `stop` is set. `wake` tells that a file may have changed.
-    pub fn run(mut self, wake: &Receiver<()>, stop: &Arc<AtomicBool>) {
+    pub fn run(mut self, wake: &Receiver<()>, stop: &Arc<AtomicBool>, pulse: &Pulse) {
         while !stop.load(Ordering::Relaxed) {
+            pulse.beat();
             self.turn();
             if wake.recv_timeout(LOOK).is_ok() {
                 std::thread::sleep(SETTLE);

@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::{
-    guard::{Board, monotonic},
+    guard::{Board, Pulse, monotonic},
     kernel::{
         Kernel,
         counters::{CounterRow, Counters},
@@ -49,8 +49,9 @@ impl Ledger {
     }
 
     /// Runs until `stop` is set.
-    pub fn run(mut self, stop: &AtomicBool) {
+    pub fn run(mut self, stop: &AtomicBool, pulse: &Pulse) {
         while !stop.load(Ordering::Relaxed) {
+            pulse.beat();
             if let Err(error) = self.turn() {
                 tracing::error!(%error, "the ledger could not be read");
                 self.board

@@ -10,6 +10,7 @@ mod names;
 mod namespaces;
 mod nudge;
 mod publish;
+mod pulse;
 mod readback;
 mod reader;
 mod restore;
@@ -20,6 +21,7 @@ pub use control::{Control, Parts};
 pub use discover::{Failure, Found, find};
 pub use ledger::Ledger;
 pub use nudge::Nudge;
+pub use pulse::Pulse;
 pub use readback::Drift;
 pub use reader::Reader;
 

@@ -9,7 +9,7 @@ use std::{
 use crate::{
     enrich::DirectoryHandle,
     flow::pipeline::{Clock, Ingested, Pipeline, Ring},
-    guard::{monotonic, realtime},
+    guard::{Pulse, monotonic, realtime},
     kernel::rings::Rings,
 };
 
@@ -38,9 +38,10 @@ impl Reader {
     }
 
     /// Runs until `stop` is set, then takes what is there a last time.
-    pub fn run(mut self, stop: &AtomicBool) {
+    pub fn run(mut self, stop: &AtomicBool, pulse: &Pulse) {
         let mut pause = PAUSES[0];
         while !stop.load(Ordering::Relaxed) {
+            pulse.beat();
             let taken = self.turn();
             if taken >= LIMIT {
                 continue;

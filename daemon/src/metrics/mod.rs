@@ -15,6 +15,7 @@ mod labels;
 pub mod plugin;
 pub mod process;
 pub mod rules;
+pub mod scrapes;
 pub mod settings;
 pub mod table;
 
@@ -24,6 +25,7 @@ mod tests;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
 
 use parking_lot::Mutex;
 use prometheus::core::Collector;
@@ -36,6 +38,7 @@ use crate::observe::uuid::Boot;
 use crate::serve::status::StatusHandle;
 use engine::Engine;
 use export::Snapshots;
+use scrapes::{ScrapeCollector, Scrapes};
 pub use settings::Settings;
 
 /// What the pipeline counts beside the flows.
@@ -207,6 +210,7 @@ impl FlowMetrics {
 pub struct Metrics {
     registry: Registry,
     flows: Arc<FlowMetrics>,
+    scrapes: Scrapes,
 }
 
 impl Metrics {
@@ -222,16 +226,22 @@ impl Metrics {
     ) -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
         let hits = flows.hits().clone();
-        let collectors: [Box<dyn Collector>; 4] = [
+        let scrapes = Scrapes::default();
+        let collectors: [Box<dyn Collector>; 5] = [
             Box::new(hubble::HubbleCollector::new(flows.clone())),
             Box::new(health::HealthCollector::new(flows.clone(), log, status)),
             Box::new(process::ProcessCollector),
             Box::new(rules::RuleCollector::new(hits)),
+            Box::new(ScrapeCollector::new(scrapes.clone())),
         ];
         for collector in collectors {
             registry.register(collector)?;
         }
-        Ok(Self { registry, flows })
+        Ok(Self {
+            registry,
+            flows,
+            scrapes,
+        })
     }
 
     /// The same with one more collector.
@@ -250,6 +260,13 @@ impl Metrics {
     ///
     /// When a family cannot be written, which is a mistake in this crate.
     pub fn text(&self) -> Result<String, prometheus::Error> {
+        let start = Instant::now();
+        let text = self.build();
+        self.scrapes.count(text.is_ok(), start.elapsed());
+        text
+    }
+
+    fn build(&self) -> Result<String, prometheus::Error> {
         let mut text = TextEncoder::new().encode_to_string(&self.registry.gather())?;
         for (name, help, kind) in self.flows.snapshots().announced() {
             // Writing to a string cannot fail.

@@ -136,7 +136,11 @@ fn what_is_no_event_is_counted() {
 #[tokio::test]
 async fn the_ledger_and_health_are_served() {
     let world = World::new(10);
-    let routes = routes(metrics(&world), world.sources.status.clone());
+    let routes = routes(
+        metrics(&world),
+        world.sources.status.clone(),
+        vec![crate::guard::Pulse::new("reader")],
+    );
     let get = async |path: &str| {
         let request = Request::get(path).body(Body::empty()).unwrap();
         let response = routes.clone().oneshot(request).await.unwrap();
@@ -144,7 +148,11 @@ async fn the_ledger_and_health_are_served() {
         let bytes = to_bytes(response.into_body(), 1 << 20).await.unwrap();
         (status, String::from_utf8(bytes.to_vec()).unwrap())
     };
-    assert_eq!(get("/healthz").await, (StatusCode::OK, "ok\n".to_owned()));
+    let good = (StatusCode::OK, "ok\n".to_owned());
+    assert_eq!(get("/healthz").await, good);
+    let (status, text) = get("/readyz").await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(text.contains("no plan is enforced yet"), "{text}");
     world.sources.status.store(Status {
         ledger: vec![LedgerRow {
             verdict: Verdict::Drop(DropReason::TableFull),
@@ -170,10 +178,43 @@ async fn the_ledger_and_health_are_served() {
     has(&text, r#"flowd_policy_generation{state="desired"} 2"#);
     has(&text, r#"flowd_endpoints{state="protected"} 0"#);
     assert!(text.contains("process_resident_memory_bytes "));
+    has(
+        &get("/metrics").await.1,
+        r#"hubble_metrics_http_handler_requests_total{code="200"} 1"#,
+    );
+    // It works, and an older plan is in force: neither a restart nor another node would help.
+    assert_eq!(get("/livez").await, good);
+    assert_eq!(get("/readyz").await, good);
     let (status, text) = get("/healthz").await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
     assert!(
         text.contains("generation 1 is enforced, 2 is wanted"),
         "{text}"
     );
+}
+
+#[test]
+fn every_family_is_in_the_pages() {
+    let page = include_str!("../../../../docs/metrics.md");
+    let world = World::new(10);
+    let all: Vec<&str> = plugin::Kind::ALL.iter().map(|kind| kind.name()).collect();
+    configured(&world, &all.join(" "));
+    let text = scrape(&world);
+    let families = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+    let names: Vec<&str> = families.filter_map(|line| line.split(' ').next()).collect();
+    assert!(names.len() > 40, "{names:?}");
+    for name in names {
+        let ledger = name.strip_prefix("flowd_ledger");
+        let named =
+            page.contains(name) || ledger.is_some_and(|end| page.contains(&format!("`{end}`")));
+        assert!(named, "{name} is missing in docs/metrics.md");
+    }
+    let options = plugin::Kind::ALL.iter().flat_map(|kind| kind.options());
+    let identifiers = plugin::Identifier::ALL.map(|(name, _)| name);
+    for word in options.chain(&identifiers).chain(&all) {
+        assert!(
+            page.contains(&format!("`{word}`")),
+            "{word} is missing in docs/metrics.md"
+        );
+    }
 }
