@@ -283,6 +283,29 @@ fn status_tells_what_is_guarded_and_its_exit_code_whether_all_is_well() {
 }
 
 #[test]
+fn the_hidden_commands_work() {
+    let mut scene = Scene::new();
+    scene.pod("alone");
+    scene.launch();
+    let services = scene.lines(&["reflect"]);
+    for service in ["observer.Observer", "peer.Peer", "flowd.v1.Flowd"] {
+        assert!(services.iter().any(|line| line == service), "{services:?}");
+    }
+    let mut watcher = scene
+        .flowctl(&["watch", "peers"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it runs");
+    let mut first = String::new();
+    BufReader::new(watcher.stdout.take().expect("a pipe"))
+        .read_line(&mut first)
+        .expect("a line");
+    watcher.kill().expect("it runs");
+    watcher.wait().expect("it ends");
+    assert!(first.starts_with("PEER_ADDED"), "{first:?}");
+}
+
+#[test]
 fn a_daemon_that_is_not_there_and_a_reader_that_goes_are_each_one_thing() {
     let mut shop = Shop::open();
     // Only the first flow is taken; the pipe is closed on the rest.

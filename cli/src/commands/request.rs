@@ -77,6 +77,54 @@ pub(super) fn mask(args: &ObserveArgs) -> Result<Option<FlowMask>, Failure> {
         .map_err(|error| Failure::Usage(error.to_string()))
 }
 
+/// What the text formats print of a flow: `--use-default-field-masks`.
+const PRINTED: [&str; 24] = [
+    "time",
+    "verdict",
+    "drop_reason_desc",
+    "auth_type",
+    "ethernet",
+    "IP",
+    "l4",
+    "source",
+    "destination",
+    "Type",
+    "node_name",
+    "source_names",
+    "destination_names",
+    "l7",
+    "event_type",
+    "source_service",
+    "destination_service",
+    "traffic_direction",
+    "policy_match_type",
+    "is_reply",
+    "sock_xlate_point",
+    "ip_trace_id",
+    "Summary",
+    "extensions",
+];
+
+/// The mask to ask for; empty for all fields.
+fn paths(args: &ObserveArgs) -> Vec<String> {
+    let format = &args.format;
+    let text = matches!(
+        format.output,
+        Output::Compact | Output::Dict | Output::Table
+    );
+    if format.field_mask.is_empty() && format.use_default_field_masks && text {
+        let policies = ["egress", "ingress"].iter().flat_map(|direction| {
+            ["allowed", "denied"].map(|verdict| format!("{direction}_{verdict}_by"))
+        });
+        return PRINTED
+            .iter()
+            .map(|path| (*path).to_owned())
+            .chain(policies)
+            .collect();
+    }
+    format.field_mask.clone()
+}
+
 pub(super) fn request(
     args: &ObserveArgs,
     now: jiff::Timestamp,
@@ -93,7 +141,7 @@ pub(super) fn request(
         (None, None, false) if bounded => 0,
         (None, None, false) => IMPLIED_LAST,
     };
-    let paths = args.format.field_mask.clone();
+    let paths = paths(args);
     Ok(GetFlowsRequest {
         number,
         first: select.first.is_some(),
@@ -168,6 +216,19 @@ mod tests {
             assert!(matches!(asked(line), Err(Failure::Usage(_))), "{line}");
         }
         assert_eq!(asked("").expect("ok").field_mask, None);
+    }
+
+    #[test]
+    fn the_default_mask_is_asked_for_only_when_wanted() {
+        let asked = |line| asked(line).expect(line).field_mask.map(|mask| mask.paths);
+        assert_eq!(asked(""), None);
+        assert_eq!(asked("--use-default-field-masks -o json"), None);
+        let paths = asked("--use-default-field-masks").expect("a mask");
+        FlowMask::compile(&paths).expect("fields of a flow");
+        assert!(
+            paths.iter().any(|path| path == "ingress_denied_by"),
+            "{paths:?}"
+        );
     }
 
     #[test]

@@ -65,11 +65,17 @@ pub fn printer(output: Output, style: Style) -> Box<dyn Printer> {
     match output {
         Output::Compact => Box::new(compact::Compact::new(style)),
         Output::Dict => Box::new(dict::Dict::new(style)),
-        Output::Json | Output::Jsonpb => Box::new(json::Json),
+        Output::Json => Box::new(json::Json::new(legacy())),
+        Output::Jsonpb => Box::new(json::Json::new(false)),
         Output::Csv => Box::new(csv::Csv::new(style)),
         Output::OtlpJson => Box::new(otlp::OtlpJson::new(style)),
         Output::Table => Box::new(table::Table::new(style)),
     }
+}
+
+/// Whether the environment asks for what scripts older than Hubble 0.11 read.
+fn legacy() -> bool {
+    std::env::var("HUBBLE_COMPAT").is_ok_and(|value| value == "legacy-json-output")
 }
 
 #[cfg(test)]

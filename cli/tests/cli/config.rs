@@ -96,6 +96,16 @@ fn switches_and_lists_come_from_the_environment_too() {
     };
     assert!(ask(&[("HUBBLE_PRINT_NODE_NAME", "1")]).contains(" [k8s1]: "));
     assert!(!ask(&[("HUBBLE_PRINT_NODE_NAME", "false")]).contains(" [k8s1]: "));
+    let json = |variables: &[(&str, &str)]| {
+        let args = ["observe", "--last", "1", "-o", "json", "--server", &address];
+        let text = out(&at_home(home.path(), variables, &args));
+        serde_json::from_str::<serde_json::Value>(&text).expect("JSON")
+    };
+    assert_eq!(json(&[])["flow"]["uuid"], "flow-0");
+    assert_eq!(
+        json(&[("HUBBLE_COMPAT", "legacy-json-output")])["uuid"],
+        "flow-0"
+    );
     let printed = at_home(
         home.path(),
         &[("HUBBLE_ALLOWLIST", r#"{"source_pod":["a/","b/"]}"#)],

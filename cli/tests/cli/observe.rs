@@ -83,6 +83,19 @@ fn the_answers_of_several_servers_are_one_in_order() {
 }
 
 #[test]
+fn debug_tells_what_is_asked_of_whom() {
+    let server = FakeServer::start(Kind::Healthy);
+    let output = ask(&server, &["observe", "-D", "--verdict", "DROPPED"]);
+    assert!(output.status.success());
+    let told = err(&output);
+    assert!(told.contains(&server.address()), "{told}");
+    assert!(
+        told.contains(r#""whitelist":[{"verdict":["DROPPED"]}]"#),
+        "{told}"
+    );
+}
+
+#[test]
 fn flows_lost_inside_the_answer_are_exit_code_three() {
     let mut file = tempfile::NamedTempFile::new().expect("a file");
     file.write_all(
