@@ -63,7 +63,8 @@ impl From<tonic::Status> for Failure {
         } else if code == Code::Unimplemented {
             format!("the server does not offer this: {message}")
         } else if matches!(code, Code::DeadlineExceeded | Code::Cancelled) {
-            "the server did not answer in time; a longer time is given with --timeout".to_owned()
+            "the server did not answer in time; a longer time is given with --request-timeout"
+                .to_owned()
         } else {
             format!("the server refused: {message} ({code:?})")
         };

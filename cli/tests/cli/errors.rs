@@ -138,6 +138,6 @@ fn something_else_behind_the_socket_is_no_hang() {
     let socket = folder.path().join("mute.sock");
     let _mute = std::os::unix::net::UnixListener::bind(&socket).expect("a socket");
     let address = format!("unix://{}", socket.display());
-    let output = flowctl(&["status", "--timeout", "200ms", "--server", &address]);
-    assert_fails(&output, 1, &["in time", "--timeout"]);
+    let output = flowctl(&["status", "--request-timeout", "200ms", "--server", &address]);
+    assert_fails(&output, 1, &["in time", "--request-timeout"]);
 }
