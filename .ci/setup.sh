@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 # is what the tests, the demo and the benchmarks run.
 packages=(
   rustc-web cargo-web libstd-rust-web-dev-bpf llvm-22-dev libpolly-22-dev
-  iproute2 iputils-ping bpftool iperf3 curl libcap2-bin util-linux gcc python3 systemd
+  iproute2 iputils-ping bpftool iperf3 curl libcap2-bin util-linux gcc python3 python3-venv systemd
 )
 
 # Prometheus and promtool, for the tests of what we ship for them. Installed apart: its service must not run here.
@@ -42,6 +42,15 @@ if ((${#missing[@]})); then
   [ "$(id -u)" = 0 ] || sudo=(sudo)
   "${sudo[@]}" apt-get update -qq
   DEBIAN_FRONTEND=noninteractive "${sudo[@]}" apt-get install -y -qq "${missing[@]}" >/dev/null
+fi
+
+# Google's own protobuf and gRPC, for the tests in which they are an independent client.
+python=target/python/bin/python grpcio_version=1.85.1
+if [ "$("$python" -c 'import grpc, grpc_tools; print(grpc.__version__)' 2>/dev/null)" != "$grpcio_version" ]; then
+  echo "setup: installing grpcio $grpcio_version for Python into target/python"
+  python3 -m venv target/python
+  "$python" -m pip install -q --disable-pip-version-check \
+    "grpcio==$grpcio_version" "grpcio-tools==$grpcio_version"
 fi
 
 linker_version=0.13.0

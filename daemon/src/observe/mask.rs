@@ -95,6 +95,18 @@ impl Parts {
         Self(self.0 | 1 << part as u32)
     }
 
+    /// With those of another set.
+    #[must_use]
+    pub const fn union(self, others: Self) -> Self {
+        Self(self.0 | others.0)
+    }
+
+    /// The part a field of a flow belongs to, `NONE` for a field flowd never fills.
+    pub fn of_field(name: &str) -> Self {
+        let part = NAMES.iter().find(|(known, _)| *known == name);
+        part.map_or(Self::NONE, |(_, part)| Self::NONE.with(*part))
+    }
+
     /// Without those of another set.
     #[must_use]
     pub const fn without(self, others: Self) -> Self {

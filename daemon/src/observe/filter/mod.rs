@@ -3,6 +3,7 @@
 //! Fields of a filter are ANDed, values of a field ORed, filters of a list ORed. A field flowd has
 //! no data for is still checked and then never matches.
 
+mod cel;
 mod cluster;
 mod direction;
 mod drop_reason;
@@ -72,9 +73,6 @@ pub enum FilterError {
         /// How many there may be.
         bound: usize,
     },
-    /// A field flowd cannot evaluate.
-    #[error("{0} is not supported yet")]
-    Unsupported(&'static str),
 }
 
 impl FilterError {
@@ -130,7 +128,7 @@ impl Build<'_> {
 type Field = fn(&mut Build<'_>) -> Result<(), FilterError>;
 
 /// Every field's compiler, cheapest tests first.
-const FIELDS: [Field; 22] = [
+const FIELDS: [Field; 23] = [
     verdict::compile,
     event_type::compile,
     direction::compile,
@@ -153,17 +151,13 @@ const FIELDS: [Field; 22] = [
     service::compile,
     fqdn::compile,
     compile_rest,
+    // Last: only what all others let pass is made a message for it.
+    cel::compile,
 ];
 
 fn compile_rest(build: &mut Build<'_>) -> Result<(), FilterError> {
     http::compile(build)?;
-    trace::compile(build)?;
-    match &build.filter.experimental {
-        Some(experimental) if !experimental.cel_expression.is_empty() => {
-            Err(FilterError::Unsupported("experimental.cel_expression"))
-        }
-        Some(_) | None => Ok(()),
-    }
+    trace::compile(build)
 }
 
 /// One filter: all tests must hold.
@@ -215,13 +209,16 @@ impl FilterSet {
         blacklist: &[FlowFilter],
         context: &Context,
     ) -> Result<Self, FilterError> {
-        let mut values = 0;
+        let (mut values, mut expressions) = (0, 0);
         for list in [whitelist, blacklist] {
             bound("filters", list.len(), MAX_FILTERS)?;
             for filter in list {
                 values += measure(filter)?;
+                let experimental = filter.experimental.as_ref();
+                expressions += experimental.map_or(0, |one| one.cel_expression.len());
             }
         }
+        bound("CEL expressions", expressions, cel::MAX_EXPRESSIONS)?;
         bound("filter values", values, MAX_VALUES)?;
         let compile = |list: &[FlowFilter]| {
             list.iter()
@@ -254,7 +251,10 @@ fn bound(what: &'static str, count: usize, bound: usize) -> Result<(), FilterErr
 
 /// Number of values of a filter; the texts among them must not be endless.
 fn measure(filter: &FlowFilter) -> Result<usize, FilterError> {
+    let none = Vec::new();
+    let experimental = filter.experimental.as_ref();
     let texts = [
+        experimental.map_or(&none, |one| &one.cel_expression),
         &filter.source_ip,
         &filter.source_pod,
         &filter.destination_ip,

@@ -177,8 +177,8 @@ fn what_means_nothing_is_refused_by_name() {
             "http_method",
         ),
         (
-            r#"{"experimental":{"cel_expression":["true"]}}"#,
-            "not supported yet",
+            r#"{"experimental":{"cel_expression":["_flow.nonsense"]}}"#,
+            "nonsense",
         ),
     ] {
         let error = compile(json)
