@@ -5,11 +5,12 @@ use std::{env, error::Error, fs};
 
 use prost::Message;
 
-const FILES: [&str; 7] = [
+const FILES: [&str; 8] = [
     "flow/flow.proto",
     "relay/relay.proto",
     "observer/observer.proto",
     "peer/peer.proto",
+    "flowd/v1/coverage.proto",
     "flowd/v1/flowd.proto",
     "flowd/v1/policy.proto",
     "flowd/v1/timeline.proto",

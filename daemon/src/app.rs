@@ -31,7 +31,7 @@ use crate::{
         tables::Tables,
     },
     metrics::{FlowMetrics, Metrics, doors::DoorCollector},
-    observe::{filter, uuid::Boot},
+    observe::{CLUSTER, filter, uuid::Boot},
     reload::Reload,
     resolve::{Numbers, Resolver},
     serve::{self, Door, Sources, grpc, stop},
@@ -166,7 +166,13 @@ impl App {
         let limits = &self.config.reloadable.limits;
         let options = grpc::Options {
             max_request: limits.message_bytes as usize,
-            address: self.config.socket.display().to_string(),
+            address: doors.relay_address(&self.config),
+            tls_server_name: self.config.observe.relay_server_name(
+                doors.tls.is_some(),
+                &self.config.node_name,
+                CLUSTER,
+            ),
+            hubble_server_version: self.config.observe.hubble_server_version.clone(),
             policies: Some(self.door.clone()),
             ..grpc::Options::default()
         };

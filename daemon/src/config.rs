@@ -21,6 +21,7 @@ use crate::{
     metrics::Settings,
 };
 
+pub mod observe;
 mod policy;
 
 /// Flags of `flowd run`. Each has an environment variable and a key in the config file.
@@ -113,6 +114,7 @@ struct File {
     sizes: FileSizes,
     timeouts: FileTimeouts,
     policy: policy::PolicySection,
+    observe: observe::ObserveSection,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -186,6 +188,8 @@ pub struct Config {
     pub timeouts: Timeouts,
     /// What holds besides the policies.
     pub policy: flowd_policy::Options,
+    /// How this node presents itself to Hubble's clients and relays.
+    pub observe: observe::ObserveSection,
 }
 
 /// What is wrong with the configuration.
@@ -252,7 +256,7 @@ impl Config {
     }
 
     fn problems(&self) -> Vec<String> {
-        let mut problems = self.reloadable.problems();
+        let mut problems = [self.reloadable.problems(), self.observe.problems()].concat();
         let mut check = |good: bool, problem: String| {
             if !good {
                 problems.push(problem);
@@ -403,6 +407,7 @@ fn merge(flags: Flags, file: File, problems: &mut Vec<String>) -> Result<Config,
             fragment: file.timeouts.fragment.unwrap_or(timeouts.fragment),
         },
         policy: file.policy.options(),
+        observe: file.observe,
     })
 }
 

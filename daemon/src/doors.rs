@@ -58,6 +58,13 @@ impl Doors {
         })
     }
 
+    /// Where relays are told to find this node.
+    pub(crate) fn relay_address(&self, config: &Config) -> String {
+        let socket = config.socket.display().to_string();
+        let observe = &config.observe;
+        observe.relay_address(self.address, &config.node_name, &socket)
+    }
+
     /// Writes the addresses, which may have been left to the system, where others find them.
     pub(crate) fn announce(&self, state: &Path) -> anyhow::Result<()> {
         let text =

@@ -2,8 +2,9 @@
 //! `target/bench/summary.json`.
 //!
 //! `cargo bench -p flowd --bench flowd [-- [--quick] [--only=KEY] SECTION…]`; sections are `datapath`,
-//! `userspace`, `resolve`, `grpc`, `memory`, `network`; without any, all are run. Needs root. Figures of
-//! sections that were not run are kept if they are of the same commit and no file differs from it.
+//! `userspace`, `resolve`, `observe`, `grpc`, `memory`, `network`; without any, all are run. Needs
+//! root. Figures of sections that were not run are kept if they are of the same commit and no file
+//! differs from it.
 
 #[path = "../../../ebpf/tests/common/mod.rs"]
 mod common;
@@ -12,6 +13,7 @@ mod grpc;
 mod guarded;
 mod memory;
 mod network;
+mod observe;
 #[path = "../../tests/packets/mod.rs"]
 mod packets;
 mod resolve;
@@ -72,6 +74,9 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     }
     if arguments.wants("resolve") {
         resolve::measure(&mut summary)?;
+    }
+    if arguments.wants("observe") {
+        observe::measure(&mut summary)?;
     }
     if arguments.wants("grpc") {
         grpc::measure(&mut summary)?;

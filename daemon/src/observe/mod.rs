@@ -2,6 +2,7 @@
 
 pub mod agent;
 pub mod class;
+pub mod coverage;
 pub mod events;
 pub mod extension;
 pub mod filter;

@@ -4,10 +4,12 @@ use std::ops::Deref;
 use std::task::{Context as TaskContext, Poll};
 
 use flowd_proto::flow::LostEvent;
+use flowd_proto::flowd::v1::Coverage;
 use flowd_proto::observer::GetFlowsRequest;
 use flowd_proto::{MaskError, Timestamp};
 use thiserror::Error;
 
+use super::coverage::Reach;
 use super::filter::{Context, FilterError, FilterSet};
 use super::lost::Lost;
 use super::mask::Mask;
@@ -48,7 +50,7 @@ impl QueryError {
             Self::FirstWithFollow
             | Self::Time(_)
             | Self::Mask(_)
-            | Self::Filter(FilterError::Value { .. } | FilterError::Unsupported(_)) => false,
+            | Self::Filter(FilterError::Value { .. }) => false,
         }
     }
 }
@@ -118,8 +120,10 @@ impl Plan {
             (None, None, false, false, 0) => Start::Oldest,
             (None, None, false, _, number) => Start::Seq(self.rewind(log, head, number)),
         };
+        let cursor = log.cursor(start);
         Query {
-            cursor: log.cursor(start),
+            reach: Reach::of(log, cursor.position(), self.since, self.until),
+            cursor,
             chunk: None,
             end: (!self.follow).then_some(head),
             left: (!self.follow && self.number > 0).then_some(self.number),
@@ -219,6 +223,7 @@ pub struct Query {
     left: Option<u64>,
     lost: Lost,
     lost_flows: u64,
+    reach: Reach,
 }
 
 impl Query {
@@ -238,6 +243,7 @@ impl Query {
                     Read::Gap(gap) => {
                         self.lost.add(gap, now);
                         self.lost_flows += gap.flows();
+                        self.reach.lose(gap);
                         if let Some(lost) = self.lost.take(now) {
                             return Step::Lost(lost);
                         }
@@ -286,6 +292,17 @@ impl Query {
     /// When lost flows are to be told although no flow comes.
     pub fn lost_due(&self) -> Option<i64> {
         self.lost.due()
+    }
+
+    /// How far the answer reaches so far.
+    pub fn coverage(&self) -> Coverage {
+        let read = self.chunk.as_ref().map(|(chunk, index)| {
+            let next = chunk.get(*index).map(|record| record.seq);
+            next.unwrap_or_else(|| self.cursor.position())
+        });
+        let position = read.unwrap_or_else(|| self.cursor.position());
+        self.reach
+            .message(self.end.map_or(position, |end| position.min(end)))
     }
 
     /// Flows lost since this was last asked.

@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use flowd_proto::flow::LostEvent;
+use flowd_proto::flowd::v1::Coverage;
 use flowd_proto::observer::GetFlowsRequest;
 use futures_core::Stream;
 use tokio::sync::OwnedSemaphorePermit;
@@ -85,6 +86,11 @@ impl FlowStream {
             self.metrics.reader_gap(lost);
         }
         step
+    }
+
+    /// How far the answer reaches so far.
+    pub fn coverage(&self) -> Coverage {
+        self.query.coverage()
     }
 
     /// Whether a due loss must be told although no flow comes.

@@ -27,8 +27,8 @@ const MAX_ANSWER: usize = 64 << 20;
 /// One connection to a flowd.
 #[derive(Debug)]
 pub(crate) struct Api {
-    pub(super) runtime: Runtime,
-    pub(super) channel: Channel,
+    pub(crate) runtime: Runtime,
+    pub(crate) channel: Channel,
 }
 
 impl Api {

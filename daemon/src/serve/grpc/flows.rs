@@ -3,17 +3,19 @@
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use flowd_proto::observer::GetFlowsRequest;
 use flowd_proto::observer::observer_server::ObserverServer;
 use futures_core::Stream;
-use http::Request as HttpRequest;
+use http::{HeaderValue, Request as HttpRequest};
 use parking_lot::Mutex;
+use prost::Message as _;
 use tonic::body::Body;
 use tonic::codegen::BoxFuture;
+use tonic::metadata::{MetadataMap, MetadataValue};
 use tonic::server::{Grpc, NamedService, ServerStreamingService};
-use tonic::{Request, Response, Status};
+use tonic::{Code, Request, Response, Status};
 use tower::Service;
 
 use super::codec::{FlowsCodec, Slot};
@@ -21,6 +23,11 @@ use super::observer::ObserverService;
 use crate::serve::stream::{FlowStream, Outgoing};
 
 const GET_FLOWS: &str = "/observer.Observer/GetFlows";
+
+/// Metadata that carries a `flowd.v1.Coverage`.
+pub(super) const COVERAGE: &str = "flowd-coverage-bin";
+/// Metadata by which Hubble's clients compare versions.
+const SERVER_VERSION: &str = "hubble-server-version";
 
 /// The observer service as it is mounted.
 #[derive(Clone)]
@@ -49,8 +56,10 @@ impl Service<HttpRequest<Body>> for ObserverWithFlows {
     }
 
     fn call(&mut self, request: HttpRequest<Body>) -> Self::Future {
+        let version = self.observer.server_version();
         if request.uri().path() != GET_FLOWS {
-            return self.others.call(request);
+            let answer = self.others.call(request);
+            return Box::pin(async move { answer.await.map(|answer| named(answer, version)) });
         }
         let slot: Slot = Arc::new(Mutex::new(None));
         let call = GetFlows {
@@ -60,9 +69,18 @@ impl Service<HttpRequest<Body>> for ObserverWithFlows {
         Box::pin(async move {
             let most = call.observer.max_request();
             let mut grpc = Grpc::new(FlowsCodec(slot)).max_decoding_message_size(most);
-            Ok(grpc.server_streaming(call, request).await)
+            let answer = grpc.server_streaming(call, request).await;
+            Ok(named(answer, version))
         })
     }
+}
+
+/// With the version, if there is one to tell.
+fn named(mut answer: http::Response<Body>, version: Option<HeaderValue>) -> http::Response<Body> {
+    if let Some(version) = version {
+        answer.headers_mut().insert(SERVER_VERSION, version);
+    }
+    answer
 }
 
 struct GetFlows {
@@ -72,28 +90,51 @@ struct GetFlows {
 
 impl ServerStreamingService<GetFlowsRequest> for GetFlows {
     type Response = Outgoing;
-    type ResponseStream = Infallibly;
-    type Future = BoxFuture<Response<Infallibly>, Status>;
+    type ResponseStream = WithCoverage;
+    type Future = BoxFuture<Response<WithCoverage>, Status>;
 
     fn call(&mut self, request: Request<GetFlowsRequest>) -> Self::Future {
         let (observer, slot) = (self.observer.clone(), self.slot.clone());
         Box::pin(async move {
             let (stream, encoder) = observer.flows(&request).await?;
             *slot.lock() = Some(encoder);
-            Ok(Response::new(Infallibly(stream)))
+            let headers = coverage(&stream);
+            let mut response = Response::new(WithCoverage {
+                flows: stream,
+                over: false,
+            });
+            *response.metadata_mut() = headers;
+            Ok(response)
         })
     }
 }
 
-/// A stream of flows never fails once it has started.
-pub(super) struct Infallibly(FlowStream);
+/// Flows, then how far they reach, in the trailers.
+pub(super) struct WithCoverage {
+    flows: FlowStream,
+    over: bool,
+}
 
-impl Stream for Infallibly {
+impl Stream for WithCoverage {
     type Item = Result<Outgoing, Status>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        Pin::new(&mut self.0)
-            .poll_next(context)
-            .map(|item| item.map(Ok))
+        if self.over {
+            return Poll::Ready(None);
+        }
+        let Some(item) = ready!(Pin::new(&mut self.flows).poll_next(context)) else {
+            self.over = true;
+            // The one way to trailers of our own; its code says that all went well.
+            let metadata = coverage(&self.flows);
+            return Poll::Ready(Some(Err(Status::with_metadata(Code::Ok, "", metadata))));
+        };
+        Poll::Ready(Some(Ok(item)))
     }
+}
+
+fn coverage(flows: &FlowStream) -> MetadataMap {
+    let mut metadata = MetadataMap::new();
+    let value = MetadataValue::from_bytes(&flows.coverage().encode_to_vec());
+    metadata.insert_bin(COVERAGE, value);
+    metadata
 }

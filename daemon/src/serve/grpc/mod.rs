@@ -47,6 +47,10 @@ pub struct Options {
     pub max_request: usize,
     /// Where relays find this node: `host:port`, or the path of the socket.
     pub address: String,
+    /// The name of this node's certificate, when relays are to use TLS.
+    pub tls_server_name: Option<String>,
+    /// The version to tell Hubble's clients, which warn when theirs is lower.
+    pub hubble_server_version: Option<String>,
     /// Where policies are changed; without it they cannot be.
     pub policies: Option<PolicyDoor>,
 }
@@ -56,6 +60,8 @@ impl Default for Options {
         Self {
             max_request: 1 << 20,
             address: "/run/flowd/flowd.sock".to_owned(),
+            tls_server_name: None,
+            hubble_server_version: None,
             policies: None,
         }
     }

@@ -10,9 +10,11 @@ use flowd_proto::observer::{
     GetAgentEventsRequest, GetAgentEventsResponse, GetDebugEventsRequest, GetDebugEventsResponse,
     GetFlowsRequest, GetFlowsResponse, GetNamespacesRequest, GetNamespacesResponse,
     GetNodesRequest, GetNodesResponse, Namespace, Node, ServerStatusRequest, ServerStatusResponse,
+    Tls,
 };
 use flowd_proto::relay::NodeState;
 use futures_core::Stream;
+use http::HeaderValue;
 use tokio_stream::StreamExt as _;
 use tonic::{Request, Response, Status};
 
@@ -27,6 +29,8 @@ use crate::observe::wire::Encoder;
 use crate::serve::stream::{FlowStream, Outgoing, plan};
 use crate::serve::{Sources, answer, gate, now};
 
+/// How long a namespace that no workload is in is told after its last flow: an hour, nanoseconds.
+const NAMESPACE_AGE: i64 = 3_600_000_000_000;
 /// The window of the flow rate.
 const RATE_SECONDS: u32 = 60;
 
@@ -45,6 +49,12 @@ impl ObserverService {
     /// Bytes of a request, at most.
     pub(super) const fn max_request(&self) -> usize {
         self.options.max_request
+    }
+
+    /// What Hubble's clients are told for a version.
+    pub(super) fn server_version(&self) -> Option<HeaderValue> {
+        let version = self.options.hubble_server_version.as_deref()?;
+        HeaderValue::from_str(version).ok()
     }
 
     /// The stream of a request, and what encodes its flows.
@@ -120,7 +130,10 @@ impl Observer for ObserverService {
             version: VERSION.to_owned(),
             address: self.options.address.clone(),
             state: NodeState::NodeConnected as i32,
-            tls: None,
+            tls: Some(Tls {
+                enabled: self.options.tls_server_name.is_some(),
+                server_name: self.options.tls_server_name.clone().unwrap_or_default(),
+            }),
             uptime_ns: answer::uptime(&self.sources.status.load()),
             num_flows: log.stored() as u64,
             max_flows: log.capacity() as u64,
@@ -191,7 +204,11 @@ fn namespaces(sources: &Sources) -> BTreeSet<String> {
         .collect();
     let mut seen = HashSet::new();
     let mut position = sources.log.seen();
+    let seen_since = now().saturating_sub(NAMESPACE_AGE);
     while let Some(segment) = sources.log.before(position) {
+        if segment.newest() < seen_since {
+            break;
+        }
         position = segment.first();
         for record in segment.records() {
             for party in [&record.local, &record.peer] {

@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use flowd_proto::peer::peer_server::Peer;
-use flowd_proto::peer::{ChangeNotification, ChangeNotificationType, NotifyRequest};
+use flowd_proto::peer::{ChangeNotification, ChangeNotificationType, NotifyRequest, Tls};
 use futures_core::Stream;
 use tonic::{Request, Response, Status};
 
@@ -33,7 +33,11 @@ impl Peer for PeerService {
                 name: self.sources.directory.load().node_name.clone(),
                 address: self.options.address.clone(),
                 r#type: ChangeNotificationType::PeerAdded as i32,
-                tls: None,
+                tls: self
+                    .options
+                    .tls_server_name
+                    .clone()
+                    .map(|server_name| Tls { server_name }),
             }),
             stopped: self.sources.stop.watch(),
         }))

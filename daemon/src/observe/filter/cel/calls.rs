@@ -139,10 +139,12 @@ fn expand(checker: &mut Checker<'_>, expr: &Expr, which: Macro, args: &[Expr]) -
         return Err(Mistake::at(variable.at, what));
     };
     let (over, kind) = checker.check(over)?;
-    let element = match kind.bare() {
-        Type::List(element) | Type::Map(element, _) => Type::clone(element),
-        Type::Dyn => Type::Dyn,
-        other => return Err(Mistake::at(expr.at, format!("{other} has no elements"))),
+    let element = if let Type::List(element) | Type::Map(element, _) = kind.bare() {
+        Type::clone(element)
+    } else if *kind.bare() == Type::Dyn {
+        Type::Dyn
+    } else {
+        return Err(Mistake::at(expr.at, format!("{kind} has no elements")));
     };
     checker.locals.push((variable.clone(), element.clone()));
     let checked = body(checker, which, each, made);

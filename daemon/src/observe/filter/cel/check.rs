@@ -63,13 +63,11 @@ impl Checker<'_> {
     /// An expression that must be true or false.
     pub(super) fn condition(&mut self, expr: &Expr) -> Result<Node, Mistake> {
         let (node, kind) = self.check(expr)?;
-        match kind.bare() {
-            Type::Bool | Type::Dyn => Ok(node),
-            other => Err(Mistake::at(
-                expr.at,
-                format!("true or false is needed here, not {other}"),
-            )),
+        if matches!(kind.bare(), Type::Bool | Type::Dyn) {
+            return Ok(node);
         }
+        let what = format!("true or false is needed here, not {kind}");
+        Err(Mistake::at(expr.at, what))
     }
 
     fn name(&mut self, expr: &Expr, name: &str) -> Checked {
@@ -92,22 +90,8 @@ impl Checker<'_> {
             return Ok((Node::Constant(Value::Int(number)), Type::Int));
         }
         let (node, kind) = self.check(of)?;
-        let message = match kind.bare() {
-            Type::Message(message) => message,
-            Type::Dyn | Type::Map(..) => {
-                let named = Node::Named {
-                    of: node.into(),
-                    name: name.to_owned(),
-                    has,
-                };
-                let found = match kind.bare() {
-                    _ if has => Type::Bool,
-                    Type::Map(_, value) => Type::clone(value),
-                    _ => Type::Dyn,
-                };
-                return Ok((named, found));
-            }
-            other => return Err(Mistake::at(expr.at, format!("{other} has no field {name}"))),
+        let Type::Message(message) = kind.bare() else {
+            return named(expr.at, node, kind.bare(), name, has);
         };
         let field = message.get_field_by_name(name).ok_or_else(|| {
             let what = format!("{} has no field {name}", message.full_name());
@@ -149,15 +133,16 @@ impl Checker<'_> {
 
     fn index(&mut self, expr: &Expr, of: &Expr, index: &Expr) -> Checked {
         let ((of, kind), (index, by)) = (self.check(of)?, self.check(index)?);
-        let element = match kind.bare() {
-            Type::Dyn => Type::Dyn,
-            Type::List(element) if by.meets(&Type::Int) => Type::clone(element),
-            Type::Map(key, value) if by.meets(key) => Type::clone(value),
-            other => {
-                let what = format!("{other} cannot be indexed by {by}");
-                return Err(Mistake::at(expr.at, what));
-            }
+        let element = match (kind.bare(), &by) {
+            (Type::Dyn, _) => Some(Type::Dyn),
+            (Type::List(element), by) if by.meets(&Type::Int) => Some(Type::clone(element)),
+            (Type::Map(key, value), by) if by.meets(key) => Some(Type::clone(value)),
+            _ => None,
         };
+        let element = element.ok_or_else(|| {
+            let what = format!("{kind} cannot be indexed by {by}");
+            Mistake::at(expr.at, what)
+        })?;
         Ok((Node::Index(of.into(), index.into()), element))
     }
 
@@ -192,17 +177,27 @@ impl Checker<'_> {
             return Ok((Node::Not(self.condition(of)?.into()), Type::Bool));
         }
         let (node, kind) = self.check(of)?;
-        match kind.bare() {
-            Type::Int | Type::Double | Type::Dyn => {
-                let kind = kind.bare().clone();
-                Ok((Node::Negative(node.into()), kind))
-            }
-            other => Err(Mistake::at(
-                expr.at,
-                format!("there is no negative {other}"),
-            )),
+        if matches!(kind.bare(), Type::Int | Type::Double | Type::Dyn) {
+            return Ok((Node::Negative(node.into()), kind.bare().clone()));
         }
+        Err(Mistake::at(expr.at, format!("there is no negative {kind}")))
     }
+}
+
+/// A field of what is known only when a flow is seen, or the value of a map's key.
+fn named(at: usize, of: Node, kind: &Type, name: &str, has: bool) -> Checked {
+    let found = match (kind, has) {
+        (Type::Map(..) | Type::Dyn, true) => Type::Bool,
+        (Type::Map(_, value), false) => Type::clone(value),
+        (Type::Dyn, false) => Type::Dyn,
+        _ => return Err(Mistake::at(at, format!("{kind} has no field {name}"))),
+    };
+    let node = Node::Named {
+        of: of.into(),
+        name: name.to_owned(),
+        has,
+    };
+    Ok((node, found))
 }
 
 fn join(known: Option<Type>, found: Type) -> Type {

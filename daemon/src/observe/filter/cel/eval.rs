@@ -38,10 +38,10 @@ impl Evaluation<'_> {
 
     /// Whether a condition holds.
     pub(super) fn holds(&mut self, node: &Node) -> Result<bool, Failed> {
-        match self.value(node)? {
-            Value::Bool(value) => Ok(value),
-            _ => Err(Failed::Impossible),
-        }
+        let Value::Bool(value) = self.value(node)? else {
+            return Err(Failed::Impossible);
+        };
+        Ok(value)
     }
 
     pub(super) fn value(&mut self, node: &Node) -> Evaluated {
@@ -72,14 +72,7 @@ impl Evaluation<'_> {
                 Ok(Value::Map(pairs?.into()))
             }
             Node::Not(of) => Ok(Value::Bool(!self.holds(of)?)),
-            Node::Negative(of) => match self.value(of)? {
-                Value::Int(number) => number
-                    .checked_neg()
-                    .map(Value::Int)
-                    .ok_or(Failed::Impossible),
-                Value::Double(number) => Ok(Value::Double(-number)),
-                _ => Err(Failed::Impossible),
-            },
+            Node::Negative(of) => negative(&self.value(of)?).ok_or(Failed::Impossible),
             Node::Logic { any, of } => self.logic(*any, of),
             Node::If(parts) => {
                 let [condition, yes, no] = parts.as_ref();
@@ -102,13 +95,13 @@ impl Evaluation<'_> {
                 self.spend(weight)?;
                 functions::call(*function, &args).ok_or(Failed::Impossible)
             }
-            Node::Matches(text, pattern) => match self.value(text)? {
-                Value::Text(text) => {
-                    self.spend(u32::try_from(text.len()).unwrap_or(u32::MAX))?;
-                    Ok(Value::Bool(pattern.is_match(&text)))
-                }
-                _ => Err(Failed::Impossible),
-            },
+            Node::Matches(text, pattern) => {
+                let Value::Text(text) = self.value(text)? else {
+                    return Err(Failed::Impossible);
+                };
+                self.spend(u32::try_from(text.len()).unwrap_or(u32::MAX))?;
+                Ok(Value::Bool(pattern.is_match(&text)))
+            }
             Node::Macro {
                 which,
                 over,
@@ -123,10 +116,10 @@ impl Evaluation<'_> {
         if matches!(base, Node::Flow) {
             return Ok(read(self.flow));
         }
-        match self.value(base)? {
-            Value::Message(message) => Ok(read(&message)),
-            _ => Err(Failed::Impossible),
-        }
+        let Value::Message(message) = self.value(base)? else {
+            return Err(Failed::Impossible);
+        };
+        Ok(read(&message))
     }
 
     /// One side that decides makes up for another that fails.
@@ -154,21 +147,13 @@ impl Evaluation<'_> {
             Comparison::LessOrEqual => order()?.is_le(),
             Comparison::Greater => order()?.is_gt(),
             Comparison::GreaterOrEqual => order()?.is_ge(),
-            Comparison::In => match &right {
-                Value::List(list) => list.iter().any(|one| one.same(&left)),
-                Value::Map(map) => map.iter().any(|(key, _)| key.same(&left)),
-                _ => return Err(Failed::Impossible),
-            },
+            Comparison::In => elements(&right)?.iter().any(|one| one.same(&left)),
         };
         Ok(Value::Bool(holds))
     }
 
     fn expand(&mut self, which: Macro, over: &Node, each: &Node, made: Option<&Node>) -> Evaluated {
-        let elements: Arc<[Value]> = match self.value(over)? {
-            Value::List(list) => list,
-            Value::Map(map) => map.iter().map(|(key, _)| key.clone()).collect(),
-            _ => return Err(Failed::Impossible),
-        };
+        let elements = elements(&self.value(over)?)?;
         let depth = self.locals.len();
         let (mut results, mut matches, mut failed) = (Vec::new(), 0, None);
         for element in elements.iter() {
@@ -223,6 +208,27 @@ impl Evaluation<'_> {
     }
 }
 
+fn negative(of: &Value) -> Option<Value> {
+    if let Value::Double(number) = of {
+        return Some(Value::Double(-number));
+    }
+    let Value::Int(number) = of else {
+        return None;
+    };
+    number.checked_neg().map(Value::Int)
+}
+
+/// The elements of a list, the keys of a map.
+fn elements(of: &Value) -> Result<Arc<[Value]>, Failed> {
+    if let Value::List(list) = of {
+        return Ok(list.clone());
+    }
+    let Value::Map(map) = of else {
+        return Err(Failed::Impossible);
+    };
+    Ok(map.iter().map(|(key, _)| key.clone()).collect())
+}
+
 /// The value at the end of a path; what is not set has its default.
 fn walk(message: &DynamicMessage, fields: &[FieldDescriptor]) -> Value {
     let Some((field, rest)) = fields.split_first() else {
@@ -253,29 +259,29 @@ fn is_set(message: &DynamicMessage, fields: &[FieldDescriptor]) -> bool {
     match fields {
         [] => true,
         [field] => message.has_field(field),
-        [field, rest @ ..] => match &*message.get_field(field) {
-            Reflected::Message(inner) => is_set(inner, rest),
-            _ => false,
-        },
+        [field, rest @ ..] => {
+            let value = message.get_field(field);
+            value.as_message().is_some_and(|inner| is_set(inner, rest))
+        }
     }
 }
 
 fn named(of: &Value, name: &str, has: bool) -> Evaluated {
-    let found = match of {
-        Value::Message(message) => {
-            let field = message.descriptor().get_field_by_name(name);
-            let field = field.ok_or(Failed::Impossible)?;
-            if has {
-                return Ok(Value::Bool(message.has_field(&field)));
-            }
-            return Ok(walk(message, &[field]));
+    if let Value::Message(message) = of {
+        let field = message.descriptor().get_field_by_name(name);
+        let field = field.ok_or(Failed::Impossible)?;
+        if has {
+            return Ok(Value::Bool(message.has_field(&field)));
         }
-        Value::Map(map) => map
-            .iter()
-            .find(|(key, _)| matches!(key, Value::Text(text) if **text == *name))
-            .map(|(_, value)| value.clone()),
-        _ => return Err(Failed::Impossible),
+        return Ok(walk(message, &[field]));
+    }
+    let Value::Map(map) = of else {
+        return Err(Failed::Impossible);
     };
+    let found = map
+        .iter()
+        .find(|(key, _)| matches!(key, Value::Text(text) if **text == *name))
+        .map(|(_, value)| value.clone());
     if has {
         return Ok(Value::Bool(found.is_some()));
     }

@@ -9,7 +9,7 @@ const SECOND: i128 = 1_000_000_000;
 
 pub(super) fn call(function: Function, args: &[Value]) -> Option<Value> {
     match (function, args) {
-        (Function::Size, [of]) => size(of),
+        (Function::Size, of) => size(of),
         (Function::Contains, [Value::Text(text), Value::Text(part)]) => {
             Some(Value::Bool(text.contains(&**part)))
         }
@@ -19,29 +19,22 @@ pub(super) fn call(function: Function, args: &[Value]) -> Option<Value> {
         (Function::EndsWith, [Value::Text(text), Value::Text(part)]) => {
             Some(Value::Bool(text.ends_with(&**part)))
         }
-        (Function::ToInt, [of]) => int(of),
-        (Function::ToUint, [of]) => uint(of),
-        (Function::ToDouble, [of]) => double(of).map(Value::Double),
-        (Function::ToText, [of]) => text(of),
+        (Function::ToInt, of) => int(of),
+        (Function::ToUint, of) => uint(of),
+        (Function::ToDouble, of) => double(of).map(Value::Double),
+        (Function::ToText, of) => text(of),
         (Function::ToBytes, [Value::Text(text)]) => Some(Value::Bytes(text.as_bytes().into())),
         (Function::ToBytes, [Value::Bytes(bytes)]) => Some(Value::Bytes(bytes.clone())),
-        (Function::ToTime, [of]) => time(of).map(Value::Time),
-        (Function::ToSpan, [of]) => span(of).map(Value::Span),
+        (Function::ToTime, of) => time(of).map(Value::Time),
+        (Function::ToSpan, of) => span(of).map(Value::Span),
         (Function::Dyn, [of]) => Some(of.clone()),
         (Function::Clock(clock), [Value::Time(nanos)]) => of_time(clock, *nanos).map(Value::Int),
         (Function::Clock(clock), [Value::Span(nanos)]) => of_span(clock, *nanos).map(Value::Int),
         (
-            Function::Size
-            | Function::Contains
+            Function::Contains
             | Function::StartsWith
             | Function::EndsWith
-            | Function::ToInt
-            | Function::ToUint
-            | Function::ToDouble
-            | Function::ToText
             | Function::ToBytes
-            | Function::ToTime
-            | Function::ToSpan
             | Function::Dyn
             | Function::Clock(_),
             _,
@@ -49,25 +42,25 @@ pub(super) fn call(function: Function, args: &[Value]) -> Option<Value> {
     }
 }
 
-fn size(of: &Value) -> Option<Value> {
+fn size(of: &[Value]) -> Option<Value> {
     let size = match of {
-        Value::Text(text) => text.chars().count(),
-        Value::Bytes(bytes) => bytes.len(),
-        Value::List(list) => list.len(),
-        Value::Map(map) => map.len(),
+        [Value::Text(text)] => text.chars().count(),
+        [Value::Bytes(bytes)] => bytes.len(),
+        [Value::List(list)] => list.len(),
+        [Value::Map(map)] => map.len(),
         _ => return None,
     };
     i64::try_from(size).ok().map(Value::Int)
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "as CEL converts numbers")]
-fn int(of: &Value) -> Option<Value> {
+fn int(of: &[Value]) -> Option<Value> {
     let number = match of {
-        Value::Int(number) => *number,
-        Value::Uint(number) => i64::try_from(*number).ok()?,
-        Value::Double(number) if number.abs() < 9.2e18 => *number as i64,
-        Value::Text(text) => text.parse().ok()?,
-        Value::Time(nanos) => i64::try_from(nanos.div_euclid(SECOND)).ok()?,
+        [Value::Int(number)] => *number,
+        [Value::Uint(number)] => i64::try_from(*number).ok()?,
+        [Value::Double(number)] if number.abs() < 9.2e18 => *number as i64,
+        [Value::Text(text)] => text.parse().ok()?,
+        [Value::Time(nanos)] => i64::try_from(nanos.div_euclid(SECOND)).ok()?,
         _ => return None,
     };
     Some(Value::Int(number))
@@ -78,38 +71,38 @@ fn int(of: &Value) -> Option<Value> {
     clippy::cast_sign_loss,
     reason = "as CEL converts numbers"
 )]
-fn uint(of: &Value) -> Option<Value> {
+fn uint(of: &[Value]) -> Option<Value> {
     let number = match of {
-        Value::Int(number) => u64::try_from(*number).ok()?,
-        Value::Uint(number) => *number,
-        Value::Double(number) if (0.0..1.8e19).contains(number) => *number as u64,
-        Value::Text(text) => text.parse().ok()?,
+        [Value::Int(number)] => u64::try_from(*number).ok()?,
+        [Value::Uint(number)] => *number,
+        [Value::Double(number)] if (0.0..1.8e19).contains(number) => *number as u64,
+        [Value::Text(text)] => text.parse().ok()?,
         _ => return None,
     };
     Some(Value::Uint(number))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "as CEL converts numbers")]
-fn double(of: &Value) -> Option<f64> {
+fn double(of: &[Value]) -> Option<f64> {
     Some(match of {
-        Value::Int(number) => *number as f64,
-        Value::Uint(number) => *number as f64,
-        Value::Double(number) => *number,
-        Value::Text(text) => text.parse().ok()?,
+        [Value::Int(number)] => *number as f64,
+        [Value::Uint(number)] => *number as f64,
+        [Value::Double(number)] => *number,
+        [Value::Text(text)] => text.parse().ok()?,
         _ => return None,
     })
 }
 
-fn text(of: &Value) -> Option<Value> {
+fn text(of: &[Value]) -> Option<Value> {
     let text = match of {
-        Value::Text(text) => return Some(Value::Text(text.clone())),
-        Value::Bytes(bytes) => std::str::from_utf8(bytes).ok()?.to_owned(),
-        Value::Bool(value) => value.to_string(),
-        Value::Int(number) => number.to_string(),
-        Value::Uint(number) => number.to_string(),
-        Value::Double(number) => number.to_string(),
-        Value::Time(nanos) => instant(*nanos)?.to_string(),
-        Value::Span(nanos) => {
+        [Value::Text(text)] => return Some(Value::Text(text.clone())),
+        [Value::Bytes(bytes)] => std::str::from_utf8(bytes).ok()?.to_owned(),
+        [Value::Bool(value)] => value.to_string(),
+        [Value::Int(number)] => number.to_string(),
+        [Value::Uint(number)] => number.to_string(),
+        [Value::Double(number)] => number.to_string(),
+        [Value::Time(nanos)] => instant(*nanos)?.to_string(),
+        [Value::Span(nanos)] => {
             let (sign, nanos) = (if *nanos < 0 { "-" } else { "" }, nanos.unsigned_abs());
             let (whole, rest) = (nanos / 1_000_000_000, nanos % 1_000_000_000);
             let fraction = format!("{rest:09}");
@@ -123,11 +116,11 @@ fn text(of: &Value) -> Option<Value> {
     Some(Value::Text(text.into()))
 }
 
-fn time(of: &Value) -> Option<i128> {
+fn time(of: &[Value]) -> Option<i128> {
     match of {
-        Value::Time(nanos) => Some(*nanos),
-        Value::Int(seconds) => i128::from(*seconds).checked_mul(SECOND),
-        Value::Text(text) => {
+        [Value::Time(nanos)] => Some(*nanos),
+        [Value::Int(seconds)] => i128::from(*seconds).checked_mul(SECOND),
+        [Value::Text(text)] => {
             let time: jiff::Timestamp = text.parse().ok()?;
             Some(time.as_nanosecond())
         }
@@ -136,10 +129,10 @@ fn time(of: &Value) -> Option<i128> {
 }
 
 /// `1h30m`, `500ms`, `-2s`: numbers with units, as Go writes durations.
-fn span(of: &Value) -> Option<i128> {
+fn span(of: &[Value]) -> Option<i128> {
     let text = match of {
-        Value::Span(nanos) => return Some(*nanos),
-        Value::Text(text) => text,
+        [Value::Span(nanos)] => return Some(*nanos),
+        [Value::Text(text)] => text,
         _ => return None,
     };
     let (sign, mut rest) = match text.strip_prefix('-') {

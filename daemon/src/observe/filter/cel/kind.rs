@@ -68,9 +68,10 @@ impl Type {
 
     /// Without that it can be null.
     pub(super) fn bare(&self) -> &Self {
-        match self {
-            Self::Maybe(inner) => inner,
-            other => other,
+        if let Self::Maybe(inner) = self {
+            inner
+        } else {
+            self
         }
     }
 

@@ -65,9 +65,10 @@ pub(super) fn parse(text: &str) -> Result<Expr, Mistake> {
         open: 0,
     };
     let expr = parser.expr(0)?;
-    match parser.peek() {
-        Word::End => Ok(expr),
-        _ => Err(parser.mistake("an operator is missing here")),
+    if *parser.peek() == Word::End {
+        Ok(expr)
+    } else {
+        Err(parser.mistake("an operator is missing here"))
     }
 }
 
@@ -159,9 +160,15 @@ impl Parser {
         let mut left = self.unary()?;
         loop {
             let mark = match self.peek() {
-                Word::Mark(mark) => *mark,
+                Word::Mark(mark) => mark,
                 Word::Name(name) if name == "in" => "in",
-                _ => break,
+                Word::Name(_)
+                | Word::Int(_)
+                | Word::Uint(_)
+                | Word::Double(_)
+                | Word::Text(_)
+                | Word::Bytes(_)
+                | Word::End => break,
             };
             let Some(strength) = strength(mark).filter(|strength| *strength > least) else {
                 break;

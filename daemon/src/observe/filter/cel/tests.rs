@@ -15,6 +15,7 @@ fn set(expressions: &[&str]) -> Result<FilterSet, FilterError> {
     let context = Context {
         directory: DirectoryHandle::new(directory()),
         boot: Boot::fixed(0x0123_4567_89ab_cdef),
+        scope: crate::access::Scope::All,
     };
     let filter = FlowFilter {
         experimental: Some(Experimental {

@@ -100,19 +100,21 @@ impl Value {
     }
 
     fn whole(&self) -> Option<i128> {
-        match self {
-            Self::Int(number) => Some(i128::from(*number)),
-            Self::Uint(number) => Some(i128::from(*number)),
-            _ => None,
+        if let Self::Int(number) = self {
+            return Some(i128::from(*number));
         }
+        let Self::Uint(number) = self else {
+            return None;
+        };
+        Some(i128::from(*number))
     }
 
     #[expect(clippy::cast_precision_loss, reason = "as CEL compares numbers")]
     fn double(&self) -> Option<f64> {
-        match self {
-            Self::Double(number) => Some(*number),
-            _ => self.whole().map(|number| number as f64),
+        if let Self::Double(number) = self {
+            return Some(*number);
         }
+        self.whole().map(|number| number as f64)
     }
 
     /// How much work it is to look at all of it.

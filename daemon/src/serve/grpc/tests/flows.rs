@@ -392,3 +392,80 @@ async fn a_reader_that_stands_still_does_not_hold_up_the_end() {
     let server = timeout(PATIENCE, served.server).await.unwrap().unwrap();
     assert!(server.is_ok());
 }
+
+fn coverage_in(metadata: &tonic::metadata::MetadataMap) -> flowd_proto::flowd::v1::Coverage {
+    use prost::Message as _;
+    let value = metadata.get_bin(crate::serve::grpc::flows::COVERAGE);
+    let bytes = value.expect("the metadata").to_bytes().expect("base64");
+    flowd_proto::flowd::v1::Coverage::decode(bytes).expect("a coverage")
+}
+
+#[tokio::test]
+async fn an_answer_says_how_far_it_reaches() {
+    let mut served = Served::new(8, Options::default()).await;
+    for number in 0..12 {
+        served.world.tell(&[numbered(number)]);
+    }
+    let request = GetFlowsRequest {
+        since: at(2),
+        ..GetFlowsRequest::default()
+    };
+    let response = served.observer().get_flows(request).await.unwrap();
+    let begun = coverage_in(response.metadata());
+    assert_eq!((begun.oldest_seq, begun.from_seq), (4, 4));
+    assert_eq!(begun.oldest_time, at(4));
+    assert_eq!((begun.since, begun.until), (at(2), None));
+    assert!(begun.begins_too_late, "flows 2 and 3 are gone");
+    let mut stream = response.into_inner();
+    let mut ports = Vec::new();
+    while let Some(response) = next(&mut stream).await {
+        ports.push(port(&flow_of(response)));
+    }
+    assert_eq!(ports, (4..12).collect::<Vec<u32>>());
+    let ended = coverage_in(&stream.trailers().await.unwrap().expect("trailers"));
+    assert_eq!((ended.to_seq, ended.lost), (12, 0));
+
+    let request = GetFlowsRequest {
+        since: at(6),
+        ..GetFlowsRequest::default()
+    };
+    let response = served.observer().get_flows(request).await.unwrap();
+    assert!(!coverage_in(response.metadata()).begins_too_late);
+}
+
+#[tokio::test]
+async fn a_gap_is_in_the_coverage_too() {
+    let mut served = Served::new(8, Options::default()).await;
+    served.world.tell(&[numbered(0)]);
+    let request = GetFlowsRequest {
+        follow: true,
+        number: 1,
+        until: at(40),
+        ..GetFlowsRequest::default()
+    };
+    let mut stream = served
+        .observer()
+        .get_flows(request)
+        .await
+        .unwrap()
+        .into_inner();
+    next(&mut stream).await.expect("the first");
+    for first in [1, 9, 17] {
+        let batch: Vec<Event> = (first..first + 8).map(numbered).collect();
+        served.world.tell(&batch);
+    }
+    served.world.tell(&[numbered(41)]);
+    let (mut lost, mut flows) = (0, 1);
+    while let Some(response) = next(&mut stream).await {
+        match response.response_types {
+            Some(ResponseTypes::LostEvents(event)) => lost += event.num_events_lost,
+            Some(ResponseTypes::Flow(_)) => flows += 1,
+            other => panic!("{other:?}"),
+        }
+    }
+    let ended = coverage_in(&stream.trailers().await.unwrap().expect("trailers"));
+    let ranges = ended.lost_ranges.iter();
+    assert_eq!(ranges.map(|range| range.to - range.from).sum::<u64>(), lost);
+    assert_eq!((ended.lost, flows + lost), (lost, 25));
+    assert!(lost > 0);
+}

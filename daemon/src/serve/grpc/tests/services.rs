@@ -298,3 +298,40 @@ async fn agent_events_are_the_timeline() {
     }
     assert_eq!(told, [(0, 10), (1, 10)]);
 }
+
+#[tokio::test]
+async fn relays_and_clients_are_told_what_is_configured() {
+    let options = Options {
+        address: "10.0.0.1:4245".to_owned(),
+        tls_server_name: Some("node-a.default.hubble-grpc.cilium.io".to_owned()),
+        hubble_server_version: Some("1.17.0".to_owned()),
+        ..Options::default()
+    };
+    let served = Served::new(10, options).await;
+    let mut peers = PeerClient::new(served.channel.clone());
+    let mut peers = peers.notify(NotifyRequest {}).await.unwrap().into_inner();
+    let peer = timeout(PATIENCE, peers.message()).await.unwrap().unwrap();
+    let peer = peer.unwrap();
+    assert_eq!(peer.address, "10.0.0.1:4245");
+    let name = "node-a.default.hubble-grpc.cilium.io";
+    assert_eq!(peer.tls.unwrap().server_name, name);
+    let mut observer = served.observer();
+    let nodes = observer.get_nodes(GetNodesRequest {}).await.unwrap();
+    let version = |metadata: &tonic::metadata::MetadataMap| {
+        let value = metadata.get("hubble-server-version");
+        value.map(|value| value.to_str().unwrap().to_owned())
+    };
+    assert_eq!(version(nodes.metadata()).as_deref(), Some("1.17.0"));
+    let tls = nodes.into_inner().nodes.remove(0).tls.unwrap();
+    assert!(tls.enabled && tls.server_name == name);
+    let flows = observer
+        .get_flows(GetFlowsRequest::default())
+        .await
+        .unwrap();
+    assert_eq!(version(flows.metadata()).as_deref(), Some("1.17.0"));
+
+    let plain = Served::new(10, Options::default()).await;
+    let mut observer = plain.observer();
+    let status = observer.server_status(ServerStatusRequest {}).await;
+    assert_eq!(version(status.unwrap().metadata()), None);
+}
