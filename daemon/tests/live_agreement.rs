@@ -8,6 +8,8 @@
 mod common;
 #[path = "../policy/tests/agreement/generate.rs"]
 mod generate;
+#[path = "../policy/tests/agreement/generate_cluster.rs"]
+mod generate_cluster;
 mod packets;
 
 use std::{cell::RefCell, env, net::IpAddr, sync::Arc};

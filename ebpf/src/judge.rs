@@ -109,7 +109,8 @@ fn outranks(entry: &PolicyEntry, best: &Option<PolicyEntry>) -> bool {
 
 #[inline(always)]
 fn decide(entry: Option<PolicyEntry>, specific: bool, policy: u32, peer: Peer) -> Judgement {
-    let Some(entry) = entry else {
+    // Without a rule an entry says what none at all would: it stands before a wider one that allows.
+    let Some(entry) = entry.filter(|entry| entry.rule != 0) else {
         return Judgement {
             verdict: Verdict::Drop(DropReason::DefaultDenied),
             rule: 0,

@@ -272,14 +272,16 @@ fn policy(policy: &Policy) -> String {
 
 /// A rule as its author finds it: the policy, and where in it.
 fn rule(rule: &RuleRef) -> String {
-    let list = match (rule.direction(), rule.action()) {
-        (TrafficDirection::Egress, RuleAction::Deny) => "egressDeny",
-        (TrafficDirection::Egress, RuleAction::Allow | RuleAction::Unspecified) => "egress",
-        (TrafficDirection::Ingress | TrafficDirection::Unknown, RuleAction::Deny) => "ingressDeny",
-        (
-            TrafficDirection::Ingress | TrafficDirection::Unknown,
-            RuleAction::Allow | RuleAction::Unspecified,
-        ) => "ingress",
+    // Only the policies of Cilium have lists of their own for denials.
+    let own_list = match rule.action() {
+        RuleAction::Deny => rule.kind.starts_with("Cilium"),
+        RuleAction::Allow | RuleAction::Pass | RuleAction::Unspecified => false,
+    };
+    let list = match (rule.direction(), own_list) {
+        (TrafficDirection::Egress, true) => "egressDeny",
+        (TrafficDirection::Egress, false) => "egress",
+        (TrafficDirection::Ingress | TrafficDirection::Unknown, true) => "ingressDeny",
+        (TrafficDirection::Ingress | TrafficDirection::Unknown, false) => "ingress",
     };
     format!("{} ({}) {list}[{}]", rule.name, rule.kind, rule.index)
 }

@@ -6,7 +6,7 @@ use flowd::{
     endpoints,
     resolve::{Guarded, Inputs, Numbers, Resolver},
 };
-use flowd_policy::{Policy, PolicySet, parse};
+use flowd_policy::{Policy, parse};
 
 use crate::summary::{Summary, Target, median};
 

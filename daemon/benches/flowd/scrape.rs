@@ -33,6 +33,7 @@ pub(crate) fn measure(summary: &mut Summary) -> Result<(), Box<dyn Error>> {
     let context = filter::Context {
         directory: DirectoryHandle::default(),
         boot: Boot::random(),
+        scope: flowd::access::Scope::All,
     };
     let flows = Arc::new(FlowMetrics::new(&settings, &context)?);
     let (writer, log) = log::new(1_024);

@@ -7,7 +7,10 @@ use std::{
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use crate::object::{CidrSet, PeerSelector, Peers, Policy};
+use crate::{
+    object::{CidrSet, PeerSelector, Peers, Policy},
+    world::PodClass,
+};
 
 /// Every prefix the policies name, also inside `except`: each must become a class of
 /// [`World`](crate::World).
@@ -66,18 +69,43 @@ pub fn class_of(classes: &BTreeMap<u32, IpNet>, address: IpAddr) -> u32 {
         .map_or(0, |(&class, _)| class)
 }
 
+/// The pod class of an identity's address, 0 for none.
+pub fn pod_class_of(classes: &BTreeMap<u32, PodClass>, identity: u32, address: IpAddr) -> u32 {
+    classes
+        .iter()
+        .filter(|(_, class)| class.prefix.contains(&address))
+        .filter(|(_, class)| class.owner.is_none_or(|owner| owner == identity))
+        .max_by_key(|(_, class)| class.prefix.prefix_len())
+        .map_or(0, |(&class, _)| class)
+}
+
+/// The pod classes that addresses of identities fall into; see [`PodClass`].
+pub fn pod_classes_in_use(
+    prefixes: &BTreeSet<IpNet>,
+    addresses: impl IntoIterator<Item = (u32, IpAddr)>,
+) -> BTreeSet<PodClass> {
+    addresses
+        .into_iter()
+        .filter_map(|(identity, address)| {
+            let prefix = prefixes
+                .iter()
+                .filter(|prefix| prefix.contains(&address))
+                .max_by_key(|prefix| prefix.prefix_len())?;
+            Some(PodClass {
+                prefix: *prefix,
+                owner: Some(identity),
+            })
+        })
+        .collect()
+}
+
 /// Classes in the order of their prefixes, so that those inside a block lie side by side.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ClassIndex(BTreeSet<(IpNet, u32)>);
 
 impl ClassIndex {
-    pub(crate) fn new(classes: &BTreeMap<u32, IpNet>) -> Self {
-        Self(
-            classes
-                .iter()
-                .map(|(&class, &prefix)| (prefix, class))
-                .collect(),
-        )
+    pub(crate) fn new(classes: impl Iterator<Item = (IpNet, u32)>) -> Self {
+        Self(classes.collect())
     }
 
     /// Whether a prefix has a class.
@@ -204,7 +232,7 @@ mod tests {
         ];
         let classes: BTreeMap<u32, IpNet> =
             (1..).zip(texts.map(|text| parse(text).unwrap())).collect();
-        let index = ClassIndex::new(&classes);
+        let index = ClassIndex::new(classes.iter().map(|(&class, &prefix)| (prefix, class)));
         for block in classes.values() {
             let found: BTreeSet<u32> = index.inside(block).map(|(_, class)| class).collect();
             let scanned: BTreeSet<u32> = classes

@@ -3,15 +3,13 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use flowd_abi::{Action, Direction};
+use flowd_abi::Direction;
 
 use crate::{
     labels::Labels,
     named_ports::NamedPorts,
-    object::{
-        CidrSet, Destination, Destinations, Entity, PeerSelector, Peers, Policy, PolicyRef, Rule,
-        RuleRef, Spec,
-    },
+    object::{CidrSet, Destination, Destinations, Entity, PeerSelector, Peers, Policy, Rule, Spec},
+    reference::{Effect, PolicyRef, RuleRef, Tier},
     set::Options,
     subject::Subject,
 };
@@ -70,38 +68,76 @@ impl Answer {
     }
 }
 
+/// A spec with the policy it belongs to.
+type Judging<'a> = (&'a Policy, &'a Spec);
+
 /// What `policies` say about a connection.
+///
+/// The tier Admin is asked first, then the policies without a tier, then the tier Baseline. The
+/// first that decides is the answer; what nobody decides is allowed.
 pub fn evaluate<'a>(policies: impl IntoIterator<Item = &'a Policy>, query: &Query<'_>) -> Answer {
-    let mut selected = false;
+    let judging: Vec<Judging<'a>> = policies
+        .into_iter()
+        .flat_map(|policy| policy.specs.iter().map(move |spec| (policy, spec)))
+        .filter(|(_, spec)| spec.subject.matches(query.subject) && spec.judges(query.direction))
+        .collect();
+    if judging.is_empty() {
+        return Answer::Unenforced;
+    }
+    in_order(Tier::Admin, &judging, query)
+        .or_else(|| together(&judging, query))
+        .or_else(|| in_order(Tier::Baseline, &judging, query))
+        .unwrap_or(Answer::AllowedByDefault)
+}
+
+/// What a tier of ordered policies decides: by priority, then by the order of the policies' names,
+/// then rule by rule, the first that matches. One that passes ends the tier.
+fn in_order(tier: Tier, judging: &[Judging<'_>], query: &Query<'_>) -> Option<Answer> {
+    let mut of_tier: Vec<&Judging<'_>> = judging
+        .iter()
+        .filter(|(policy, _)| policy.reference.turn.tier == tier)
+        .collect();
+    of_tier.sort_by_key(|(policy, _)| (policy.reference.turn.priority, &policy.reference));
+    let rules = of_tier
+        .into_iter()
+        .flat_map(|(_, spec)| matching_rules(spec, query));
+    let first = &rules.into_iter().next()?.reference;
+    match first.action {
+        Effect::Allow => Some(Answer::Allowed(vec![first.clone()])),
+        Effect::Deny => Some(Answer::Denied(vec![first.clone()])),
+        Effect::Pass => None,
+    }
+}
+
+/// What the policies without a tier decide, all of them together: a deny wins, then an allow, then
+/// whoever denies what no rule allows.
+fn together(judging: &[Judging<'_>], query: &Query<'_>) -> Option<Answer> {
     let (mut allowing, mut denying, mut default_deny) = (Vec::new(), Vec::new(), Vec::new());
-    for policy in policies {
-        let selecting = policy
-            .specs
-            .iter()
-            .filter(|spec| spec.subject.matches(query.subject) && spec.judges(query.direction));
-        for spec in selecting {
-            selected = true;
-            if spec.default_deny(query.direction) && !default_deny.contains(&policy.reference) {
-                default_deny.push(Arc::clone(&policy.reference));
-            }
-            for rule in matching_rules(spec, query) {
-                match rule.reference.action {
-                    Action::Allow => allowing.push(rule.reference.clone()),
-                    Action::Deny => denying.push(rule.reference.clone()),
-                }
+    let normal = judging
+        .iter()
+        .filter(|(policy, _)| policy.reference.turn.tier == Tier::Normal);
+    for (policy, spec) in normal {
+        if spec.default_deny(query.direction) && !default_deny.contains(&policy.reference) {
+            default_deny.push(Arc::clone(&policy.reference));
+        }
+        for rule in matching_rules(spec, query) {
+            match rule.reference.action {
+                Effect::Allow => allowing.push(rule.reference.clone()),
+                Effect::Deny => denying.push(rule.reference.clone()),
+                Effect::Pass => {}
             }
         }
     }
-    if !selected {
-        Answer::Unenforced
-    } else if !denying.is_empty() {
-        Answer::Denied(denying)
+    if !denying.is_empty() {
+        Some(Answer::Denied(denying))
     } else if !allowing.is_empty() {
-        Answer::Allowed(allowing)
-    } else if default_deny.is_empty() || from_localhost(query) {
-        Answer::AllowedByDefault
+        Some(Answer::Allowed(allowing))
+    } else if default_deny.is_empty() {
+        None
+    } else if from_localhost(query) {
+        Some(Answer::AllowedByDefault)
     } else {
-        Answer::DefaultDenied(default_deny)
+        Some(Answer::DefaultDenied(default_deny))
     }
 }
 
@@ -116,22 +152,47 @@ fn from_localhost(query: &Query<'_>) -> bool {
 
 fn matching_rules<'a>(spec: &'a Spec, query: &Query<'_>) -> impl Iterator<Item = &'a Rule> {
     spec.rules.iter().filter(move |rule| {
-        rule.reference.direction == query.direction
-            && peer_matches(&rule.peers, &query.peer)
-            && destination_matches(&rule.destinations, query)
+        rule.reference.direction == query.direction && rule_matches(rule, query)
     })
 }
 
-fn peer_matches(peers: &Peers, peer: &Peer<'_>) -> bool {
-    match peers {
-        Peers::Any => true,
-        Peers::Of(selectors) => selectors.iter().any(|selector| match selector {
-            PeerSelector::Labels(selector) => selector.matches(peer.labels),
-            PeerSelector::Entity(entity) => entity_matches(*entity, peer.labels),
-            PeerSelector::Cidr(set) => is_world(peer.labels) && cidr_matches(set, peer.address),
-            PeerSelector::IpBlock(set) => cidr_matches(set, peer.address),
-            PeerSelector::CidrGroup(_) | PeerSelector::Services(_) => false,
+fn rule_matches(rule: &Rule, query: &Query<'_>) -> bool {
+    match &rule.peers {
+        Peers::Any => destination_matches(&rule.destinations, query),
+        Peers::Of(selectors) => selectors.iter().any(|selector| {
+            selects(selector, &query.peer)
+                && destination_matches(&rule.destinations, &meant(selector, query))
         }),
+    }
+}
+
+/// A rule that means its peers by address means no workload, so it knows no names of their ports.
+fn meant<'a>(selector: &PeerSelector, query: &Query<'a>) -> Query<'a> {
+    let named_ports = match (selector, query.direction) {
+        (PeerSelector::IpBlock(_) | PeerSelector::Cidr(_), Direction::Egress) => None,
+        (
+            PeerSelector::IpBlock(_)
+            | PeerSelector::Cidr(_)
+            | PeerSelector::Labels(_)
+            | PeerSelector::Entity(_)
+            | PeerSelector::CidrGroup(_)
+            | PeerSelector::Services(_),
+            Direction::Ingress | Direction::Egress,
+        ) => query.named_ports,
+    };
+    Query {
+        named_ports,
+        ..*query
+    }
+}
+
+fn selects(selector: &PeerSelector, peer: &Peer<'_>) -> bool {
+    match selector {
+        PeerSelector::Labels(selector) => selector.matches(peer.labels),
+        PeerSelector::Entity(entity) => entity_matches(*entity, peer.labels),
+        PeerSelector::Cidr(set) => is_world(peer.labels) && cidr_matches(set, peer.address),
+        PeerSelector::IpBlock(set) => cidr_matches(set, peer.address),
+        PeerSelector::CidrGroup(_) | PeerSelector::Services(_) => false,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Policies: from YAML text to the entries the eBPF programs look up.
 //!
-//! [`read()`] reads CiliumNetworkPolicy, CiliumClusterwideNetworkPolicy and Kubernetes
-//! NetworkPolicy objects into [`Policy`]s, CiliumCIDRGroups beside them. A [`PolicySet`] of them is [compiled](compile()) for one [`Subject`] against a
+//! [`read()`] reads CiliumNetworkPolicy, CiliumClusterwideNetworkPolicy, Kubernetes
+//! NetworkPolicy and ClusterNetworkPolicy objects into [`Policy`]s, CiliumCIDRGroups beside them. A [`PolicySet`] of them is [compiled](compile()) for one [`Subject`] against a
 //! [`World`] of identities and CIDR classes; the numbers of the rules behind each entry live in a
 //! [`RuleTable`]. [`evaluate()`] answers the same questions straight from the semantics, without
 //! tables; tests hold the two against each other.
@@ -22,6 +22,7 @@ mod match_type;
 mod named_ports;
 mod object;
 mod parse;
+mod reference;
 mod resolve;
 mod rules;
 mod selector;
@@ -43,14 +44,15 @@ pub use lookup::{Hit, Target};
 pub use match_type::{MatchType, MatchedPeer};
 pub use named_ports::NamedPorts;
 pub use object::{
-    CidrGroup, CidrGroups, CidrSet, Destination, Destinations, Entity, GroupSelector, Kind,
-    Namespace, PeerSelector, Peers, Policy, PolicyRef, PortRange, Rule, RuleRef, Service,
-    ServiceAddresses, ServiceSelector, Services, Spec,
+    CidrGroup, CidrGroups, CidrSet, Destination, Destinations, Entity, GroupSelector, Namespace,
+    PeerSelector, Peers, Policy, PortRange, Rule, Service, ServiceAddresses, ServiceSelector,
+    Services, Spec,
 };
 pub use parse::{Contents, parse, read};
+pub use reference::{Effect, Kind, PolicyRef, RuleRef, Tier, Turn};
 pub use rules::{RuleTable, SavedError};
 pub use selector::{Key, Requirement, Selector};
 pub use set::{Options, PolicySet};
 pub use subject::{Subject, Subjects};
 pub use uses::{Changes, Uses};
-pub use world::{RESERVED_IDENTITIES, World};
+pub use world::{PodClass, RESERVED_IDENTITIES, World};

@@ -6,6 +6,7 @@ use flowd_abi::{Action, Direction, PolicyKey};
 use crate::{
     compile::{CompiledDirection, CompiledEntry},
     match_type::{MatchType, MatchedPeer},
+    rules::RuleTable,
 };
 
 /// The destination of a new connection, as the programs see it.
@@ -33,7 +34,8 @@ pub struct Hit {
 }
 
 impl CompiledDirection {
-    /// The entry that decides about `target`; `None` is a default deny.
+    /// The entry that decides about `target`; `None` is a default deny, whether an entry says so or
+    /// none says anything.
     pub fn lookup(&self, target: Target) -> Option<Hit> {
         let peers = [
             (target.identity, MatchedPeer::Identity),
@@ -52,7 +54,7 @@ impl CompiledDirection {
                 best = Some((entry, matched));
             }
         }
-        let (entry, matched) = best?;
+        let (entry, matched) = best.filter(|(entry, _)| entry.value.rule != RuleTable::NONE)?;
         Some(Hit {
             action: Action::from_number(entry.value.action)?,
             rule: entry.value.rule,

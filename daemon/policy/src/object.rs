@@ -1,109 +1,17 @@
 //! Policies after parsing: every default filled in, every selector complete.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
-use flowd_abi::{Action, Direction};
+use flowd_abi::Direction;
 use ipnet::IpNet;
-use serde::{Deserialize, Serialize};
 
-use crate::{diagnostic::Diagnostic, labels::Labels, selector::Selector, subject::Subjects};
-
-/// The kinds of policy objects.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Kind {
-    /// Of one namespace.
-    CiliumNetworkPolicy,
-    /// Of all namespaces.
-    CiliumClusterwideNetworkPolicy,
-    /// Of one namespace, in the words of Kubernetes itself.
-    NetworkPolicy,
-}
-
-impl Kind {
-    /// The kind as YAML writes it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::CiliumNetworkPolicy => "CiliumNetworkPolicy",
-            Self::CiliumClusterwideNetworkPolicy => "CiliumClusterwideNetworkPolicy",
-            Self::NetworkPolicy => "NetworkPolicy",
-        }
-    }
-}
-
-/// What names a policy: all a flow needs to say which policy it met.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct PolicyRef {
-    /// The kind of object.
-    pub kind: Kind,
-    /// Its namespace; `None` for a policy of all namespaces.
-    pub namespace: Option<String>,
-    /// Its name.
-    pub name: String,
-    /// The labels of its rules: where they are derived from, and what their author added.
-    pub labels: Labels,
-    /// The file it was read from.
-    pub file: String,
-    /// The line its document starts at.
-    pub line: u32,
-}
-
-impl fmt::Display for PolicyRef {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/", self.kind.name())?;
-        if let Some(namespace) = &self.namespace {
-            write!(f, "{namespace}/")?;
-        }
-        f.write_str(&self.name)
-    }
-}
-
-/// What names one rule of a policy.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct RuleRef {
-    /// The policy the rule belongs to.
-    pub policy: Arc<PolicyRef>,
-    /// Position in `specs`; `None` for the single `spec`.
-    pub spec: Option<u32>,
-    /// The direction the rule judges.
-    pub direction: Direction,
-    /// What the rule does.
-    pub action: Action,
-    /// Position in its list (`ingress`, `egressDeny`, ...).
-    pub index: u32,
-    /// The line the rule starts at.
-    pub line: u32,
-    /// The text its author wants in the flows it decides.
-    pub log: Option<String>,
-}
-
-impl RuleRef {
-    /// The path of the rule inside its object.
-    pub fn path(&self) -> String {
-        let list = match (self.direction, self.action) {
-            (Direction::Ingress, Action::Allow) => "ingress",
-            (Direction::Ingress, Action::Deny) => "ingressDeny",
-            (Direction::Egress, Action::Allow) => "egress",
-            (Direction::Egress, Action::Deny) => "egressDeny",
-        };
-        match self.spec {
-            None => format!("spec.{list}[{}]", self.index),
-            Some(spec) => format!("specs[{spec}].{list}[{}]", self.index),
-        }
-    }
-}
-
-impl fmt::Display for RuleRef {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} {} ({}:{})",
-            self.policy,
-            self.path(),
-            self.policy.file,
-            self.line
-        )
-    }
-}
+use crate::{
+    diagnostic::Diagnostic,
+    labels::Labels,
+    reference::{PolicyRef, RuleRef},
+    selector::Selector,
+    subject::Subjects,
+};
 
 /// One policy object.
 #[derive(Clone, Debug, PartialEq, Eq)]

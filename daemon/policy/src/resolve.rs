@@ -1,16 +1,16 @@
 //! Puts what other objects say in the place of their names: addresses of CIDR groups, workloads and
 //! addresses behind services.
 
-use flowd_abi::Action;
 use ipnet::IpNet;
 
 use crate::{
     diagnostic::Diagnostic,
     object::{
-        CidrGroup, CidrGroups, CidrSet, GroupSelector, PeerSelector, Peers, Policy, RuleRef,
-        Service, ServiceAddresses, ServiceSelector, Services,
+        CidrGroup, CidrGroups, CidrSet, GroupSelector, PeerSelector, Peers, Policy, Service,
+        ServiceAddresses, ServiceSelector, Services,
     },
     parse::Contents,
+    reference::{Effect, RuleRef},
 };
 
 /// The objects policies may name.
@@ -53,7 +53,7 @@ impl<'a> Objects<'a> {
                         Some(found) => resolved.extend(found),
                         None => {
                             complete = false;
-                            everyone |= rule.reference.action == Action::Deny;
+                            everyone |= rule.reference.action == Effect::Deny;
                             warnings.push(no_service(&rule.reference, &named));
                         }
                     },
@@ -142,8 +142,8 @@ fn no_service(rule: &RuleRef, named: &Services) -> Diagnostic {
         ServiceSelector::Labels(_) => "any Service with these labels".to_owned(),
     };
     let so = match rule.action {
-        Action::Allow => "it allows nothing",
-        Action::Deny => "it denies every peer",
+        Effect::Allow | Effect::Pass => "it allows nothing",
+        Effect::Deny => "it denies every peer",
     };
     finding(
         rule,

@@ -8,10 +8,10 @@ use std::{
     sync::Arc,
 };
 
-use flowd_abi::{Action, Direction};
+use flowd_abi::Direction;
 use serde::{Deserialize, Serialize};
 
-use crate::object::{PolicyRef, RuleRef};
+use crate::reference::{Effect, PolicyRef, RuleRef};
 
 /// Rule sets by number.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,7 +23,7 @@ pub struct RuleTable {
 }
 
 impl RuleTable {
-    /// No rule set: nothing matched.
+    /// No rule set: nothing matched, or what matched says that nothing does.
     pub const NONE: u32 = 0;
     /// What no rule names and no default deny reaches: the set of an endpoint that policies select
     /// without denying what they do not name, and of its own host where that is always let in.
@@ -202,7 +202,7 @@ fn restore(policies: &[Arc<PolicyRef>], rule: SavedRule) -> Option<RuleRef> {
         policy: Arc::clone(policies.get(rule.policy)?),
         spec: rule.spec,
         direction: Direction::from_number(rule.direction)?,
-        action: Action::from_number(rule.action)?,
+        action: Effect::from_number(rule.action)?,
         index: rule.index,
         line: rule.line,
         log: rule.log,
@@ -212,7 +212,10 @@ fn restore(policies: &[Arc<PolicyRef>], rule: SavedRule) -> Option<RuleRef> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{labels::Labels, object::Kind};
+    use crate::{
+        labels::Labels,
+        reference::{Kind, Turn},
+    };
 
     fn rule(name: &str, index: u32) -> RuleRef {
         RuleRef {
@@ -223,10 +226,11 @@ mod tests {
                 labels: Labels::reserved(&[]),
                 file: "a.yaml".into(),
                 line: 1,
+                turn: Turn::default(),
             }),
             spec: None,
             direction: Direction::Ingress,
-            action: Action::Allow,
+            action: Effect::Allow,
             index,
             line: 7,
             log: None,

@@ -10,9 +10,11 @@ use ipnet::IpNet;
 
 use crate::{
     cidr,
+    diagnostic::Diagnostic,
     labels::NAMESPACE_KEY,
-    object::{CidrGroup, PeerSelector, Peers, Policy, PolicyRef, Spec},
+    object::{CidrGroup, PeerSelector, Peers, Policy, Spec},
     parse::Contents,
+    reference::{Effect, PolicyRef, Tier, Turn},
     resolve::Objects,
     subject::Subject,
 };
@@ -29,6 +31,7 @@ struct Arranged {
     policies: Vec<Arc<Policy>>,
     prefixes: BTreeSet<IpNet>,
     pod_prefixes: BTreeSet<IpNet>,
+    passes: bool,
     /// Places of the specs that select subjects of one namespace only.
     by_namespace: BTreeMap<String, Vec<Place>>,
     /// Places of the specs whose subjects may be anywhere.
@@ -87,10 +90,12 @@ impl PolicySet {
             }
         }
         policies.sort_by(|a, b| a.reference.cmp(&b.reference));
+        warn_of_ties(&mut policies);
         let all = || policies.iter().map(AsRef::as_ref);
         let mut set = Arranged {
             prefixes: cidr::prefixes(all()),
             pod_prefixes: cidr::pod_prefixes(all()),
+            passes: all().any(passes),
             ..Arranged::default()
         };
         for (position, policy) in policies.iter().enumerate() {
@@ -114,6 +119,12 @@ impl PolicySet {
             arranged: Arc::new(set),
             options: Options::default(),
         }
+    }
+
+    /// Whether any rule leaves the decision to the next tier; [`PodClass`](crate::PodClass)es need
+    /// owners then.
+    pub fn passes(&self) -> bool {
+        self.arranged.passes
     }
 
     /// The same policies, where this holds besides them.
@@ -203,6 +214,40 @@ impl PolicySet {
             })
             .collect()
     }
+}
+
+/// Policies of one tier and priority are asked in the order of their names; nothing but flowd says
+/// so, so their authors are told.
+fn warn_of_ties(policies: &mut [Arc<Policy>]) {
+    let mut first: BTreeMap<Turn, Arc<PolicyRef>> = BTreeMap::new();
+    for policy in policies {
+        let reference = &policy.reference;
+        match reference.turn.tier {
+            Tier::Normal => continue,
+            Tier::Admin | Tier::Baseline => {}
+        }
+        let earlier = first
+            .entry(reference.turn)
+            .or_insert_with(|| Arc::clone(reference));
+        if earlier != reference {
+            let (file, line) = (reference.file.clone(), reference.line);
+            let earlier = earlier.to_string();
+            Arc::make_mut(policy).warnings.push(Diagnostic {
+                file,
+                line,
+                column: 1,
+                path: "spec.priority".to_owned(),
+                message: format!("{earlier} has the same tier and priority, and is asked first"),
+                help: "give each policy of a tier a priority of its own".to_owned(),
+            });
+        }
+    }
+}
+
+/// Whether a rule of the policy leaves the decision to the next tier.
+fn passes(policy: &Policy) -> bool {
+    let mut rules = policy.specs.iter().flat_map(|spec| &spec.rules);
+    rules.any(|rule| rule.reference.action == Effect::Pass)
 }
 
 /// Whether a policy names groups or services, whose meaning is in other objects.

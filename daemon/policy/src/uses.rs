@@ -53,10 +53,15 @@ impl Changes {
             || (!self.prefixes.is_empty() && uses.blocks.iter().any(among))
     }
 
-    pub(crate) fn classes(&mut self, before: &BTreeMap<u32, IpNet>, after: &BTreeMap<u32, IpNet>) {
-        let only = |these: &BTreeMap<u32, IpNet>, those: &BTreeMap<u32, IpNet>| {
-            let missing = |(class, prefix): &(&u32, &IpNet)| those.get(*class) != Some(*prefix);
-            let prefixes = these.iter().filter(missing).map(|(_, prefix)| *prefix);
+    pub(crate) fn classes<T: PartialEq>(
+        &mut self,
+        before: &BTreeMap<u32, T>,
+        after: &BTreeMap<u32, T>,
+        prefix: fn(&T) -> IpNet,
+    ) {
+        let only = |these: &BTreeMap<u32, T>, those: &BTreeMap<u32, T>| {
+            let missing = |(number, class): &(&u32, &T)| those.get(*number) != Some(*class);
+            let prefixes = these.iter().filter(missing).map(|(_, class)| prefix(class));
             prefixes.collect::<Vec<_>>()
         };
         self.prefixes.extend(only(before, after));

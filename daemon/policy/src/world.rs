@@ -30,6 +30,17 @@ pub const RESERVED_IDENTITIES: [(u32, &[&str]); 8] = [
 /// A selector no policy has used in this many compilations' worth of others is forgotten.
 const MAX_SELECTIONS: usize = 65_536;
 
+/// Addresses of workloads and nodes under one number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PodClass {
+    /// The longest prefix of [`pod_prefixes`](crate::cidr::pod_prefixes) the addresses lie in.
+    pub prefix: IpNet,
+    /// The identity that has them; `None` for all of them. Where a policy
+    /// [passes](crate::PolicySet::passes), a class without an owner is denied everything: what its
+    /// owner's labels may do is not known.
+    pub owner: Option<u32>,
+}
+
 /// Identities with their labels, CIDR classes with their prefixes.
 ///
 /// A world address has the identity `world` and the class of the longest configured prefix that
@@ -41,7 +52,7 @@ pub struct World {
     identities: BTreeMap<u32, Labels>,
     classes: BTreeMap<u32, IpNet>,
     class_index: ClassIndex,
-    pod_classes: BTreeMap<u32, IpNet>,
+    pod_classes: BTreeMap<u32, PodClass>,
     pod_class_index: ClassIndex,
     named_ports: BTreeMap<u32, NamedPorts>,
     by_label: HashMap<Label, BTreeSet<u32>>,
@@ -128,26 +139,33 @@ impl World {
         if classes == self.classes {
             return;
         }
-        self.changes.classes(&self.classes, &classes);
-        self.class_index = ClassIndex::new(&classes);
+        self.changes
+            .classes(&self.classes, &classes, |prefix| *prefix);
+        self.class_index = ClassIndex::new(classes.iter().map(|(&class, &prefix)| (prefix, class)));
         self.classes = classes;
     }
 
     /// The classes of workloads and nodes, by their addresses.
-    pub const fn pod_classes(&self) -> &BTreeMap<u32, IpNet> {
+    pub const fn pod_classes(&self) -> &BTreeMap<u32, PodClass> {
         &self.pod_classes
     }
 
     /// Replaces the pod classes: one for every prefix in
-    /// [`pod_prefixes`](crate::cidr::pod_prefixes). Their numbers differ from those of the CIDR
+    /// [`pod_prefixes`](crate::cidr::pod_prefixes), or, where a policy
+    /// [passes](crate::PolicySet::passes), one for every identity with addresses in it. Their numbers differ from those of the CIDR
     /// classes, although the prefixes are the same: a CIDR of a Cilium policy must not mean a
     /// workload. An `ipBlock` whose prefix has no pod class means no workload.
-    pub fn set_pod_classes(&mut self, classes: BTreeMap<u32, IpNet>) {
+    pub fn set_pod_classes(&mut self, classes: BTreeMap<u32, PodClass>) {
         if classes == self.pod_classes {
             return;
         }
-        self.changes.classes(&self.pod_classes, &classes);
-        self.pod_class_index = ClassIndex::new(&classes);
+        self.changes
+            .classes(&self.pod_classes, &classes, |class| class.prefix);
+        self.pod_class_index = ClassIndex::new(
+            classes
+                .iter()
+                .map(|(&number, class)| (class.prefix, number)),
+        );
         self.pod_classes = classes;
     }
 

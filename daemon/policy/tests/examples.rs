@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf};
 use flowd_abi::{Action, Direction};
 use flowd_policy::{
     Labels, PolicySet, RuleTable, Subject, Target, World,
-    cases::{Case, CaseAnswer, Expected, Verdict, WrittenWorld},
+    cases::{Case, CaseAnswer, Expected, Named, Verdict, WrittenWorld},
     cidr, compile, read,
 };
 
@@ -41,7 +41,10 @@ fn every_example_means_what_its_cases_say() {
         let policies = PolicySet::assemble(&[contents, written.services.clone()]);
         let mut real = real_world(&written, &policies);
         let asked = Case::read(&name, &text(&format!("cases/{name}"))).unwrap();
-        let expected: Vec<Expected> = asked.iter().map(|case| case.expect.unwrap()).collect();
+        let expected: Vec<Expected> = asked
+            .iter()
+            .map(|case| case.expect.verdict.unwrap())
+            .collect();
         assert!(
             expected.contains(&Expected::Allowed),
             "{name}: nothing is allowed"
@@ -50,12 +53,12 @@ fn every_example_means_what_its_cases_say() {
             expected.contains(&Expected::Denied),
             "{name}: nothing is denied"
         );
-        for (case, expected) in asked.iter().zip(expected) {
+        for case in &asked {
             let answer = written.ask(&policies, case).unwrap();
-            assert_eq!(
-                answer.allowed,
-                expected == Expected::Allowed,
-                "{name}: {answer:#?}"
+            let differences = answer.differences(case);
+            assert!(
+                differences.is_empty(),
+                "{name}: {differences:?} {answer:#?}"
             );
             entries_agree(&written, &policies, &mut real, case, &answer);
             cases += 1;
@@ -81,7 +84,14 @@ fn real_world(written: &WrittenWorld, policies: &PolicySet) -> World {
         world.set_named_ports(identity, endpoint.ports.clone());
     }
     world.set_classes((0x0100_0000..).zip(policies.prefixes()).collect());
-    world.set_pod_classes((0x0180_0000..).zip(policies.pod_prefixes()).collect());
+    for node in written.nodes.values() {
+        world.insert(1, node.labels.clone());
+    }
+    let addresses = (256..)
+        .zip(written.endpoints.values())
+        .flat_map(|(identity, endpoint)| endpoint.addresses.iter().map(move |ip| (identity, *ip)));
+    let classes = cidr::pod_classes_in_use(&policies.pod_prefixes(), addresses);
+    world.set_pod_classes((0x0180_0000..).zip(classes).collect());
     world
 }
 
@@ -96,13 +106,19 @@ fn entries_agree(
         (Direction::Egress, &case.from, &case.to, &answer.egress),
         (Direction::Ingress, &case.to, &case.from, &answer.ingress),
     ] {
-        let Some(subject) = written.endpoints.get(subject) else {
+        let node = subject.strip_prefix("node:");
+        let node = node.and_then(|name| written.nodes.get(name));
+        let endpoint = written.endpoints.get(subject);
+        let (Some(Named { labels, .. }), kind) = (endpoint.or(node), endpoint.is_some()) else {
             assert_eq!(end.verdict, Verdict::Unenforced);
             continue;
         };
+        let subject = match kind {
+            true => Subject::Endpoint { labels },
+            false => Subject::Node { labels },
+        };
         let mut rules = RuleTable::new();
-        let labels = &subject.labels;
-        let compiled = compile(policies, Subject::Endpoint { labels }, world, &mut rules).unwrap();
+        let compiled = compile(policies, subject, world, &mut rules).unwrap();
         let verdict = match compiled.direction(direction) {
             None => Verdict::Unenforced,
             Some(compiled) => match compiled.lookup(target(written, world, peer, case)) {
@@ -124,11 +140,15 @@ fn target(written: &WrittenWorld, world: &World, peer: &str, case: &Case) -> Tar
     };
     let (identity, class) = if let Some(endpoint) = written.endpoints.get(peer) {
         let address = endpoint.addresses[0];
+        let identity = number(&endpoint.labels);
         (
-            number(&endpoint.labels),
-            cidr::class_of(world.pod_classes(), address),
+            identity,
+            cidr::pod_class_of(world.pod_classes(), identity, address),
         )
-    } else if let Some(name) = peer.strip_prefix("reserved:") {
+    } else if let Some(name) = peer
+        .strip_prefix("reserved:")
+        .or(peer.starts_with("node:").then_some("host"))
+    {
         let reserved = |labels: &Labels| labels.is_reserved(name);
         let found = world
             .identities()
@@ -188,6 +208,11 @@ fn wrong_worlds_and_cases_are_refused_with_their_place() {
         "c.yaml:1:2: [0]: port is missing (write a number)"
     );
     assert_eq!(
+        cases("[{id: a, from: b, to: c, protocol: TCP, port: 1, expect: {egress: dropped}}]"),
+        "c.yaml:1:67: [0].expect.egress: \"dropped\" is not the verdict of an end (use allowed, \
+         denied or unenforced)"
+    );
+    assert_eq!(
         cases("[{id: a, from: b, to: c, protocol: ICMP, icmpType: 256}]"),
         "c.yaml:1:52: [0].icmpType: is out of range (write a number from 0 to 255)"
     );
@@ -204,5 +229,36 @@ fn wrong_worlds_and_cases_are_refused_with_their_place() {
             .to_string()
             .starts_with("c.yaml:1:1: a: the world has no \"b\""),
         "{unknown}"
+    );
+}
+
+#[test]
+fn each_end_may_be_expected() {
+    let written = WrittenWorld::read("world.yaml", &text("cases/world.yaml")).unwrap();
+    let name = "01-backend-from-frontend.yaml";
+    let policies: PolicySet = read(name, &text(name))
+        .unwrap()
+        .policies
+        .into_iter()
+        .collect();
+    let differences = |expect: &str| {
+        let cases = format!(
+            "[{{id: 1, from: shop/batch, to: shop/catalog, protocol: TCP, port: 8080, expect: {expect}}}]"
+        );
+        let case = &Case::read("cases.yaml", &cases).unwrap()[0];
+        written.ask(&policies, case).unwrap().differences(case)
+    };
+    let right = "{verdict: denied, egress: unenforced, ingress: {verdict: denied, policies: \
+                 [CiliumNetworkPolicy/shop/catalog]}}";
+    assert_eq!(differences(right), [""; 0]);
+    let wrong = "{verdict: allowed, egress: allowed, ingress: {verdict: allowed, policies: []}}";
+    assert_eq!(
+        differences(wrong),
+        [
+            "expected allowed, is denied",
+            "egress expected allowed, is unenforced",
+            "ingress expected allowed, is denied",
+            "ingress expected of nobody, is of CiliumNetworkPolicy/shop/catalog",
+        ]
     );
 }

@@ -11,8 +11,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
-use flowd_abi::{Action, EventKind};
-use flowd_policy::{PolicyRef, RuleRef};
+use flowd_abi::EventKind;
+use flowd_policy::{Effect, PolicyRef, RuleRef};
 use hashbrown::HashMap;
 use parking_lot::Mutex;
 
@@ -33,7 +33,7 @@ pub enum Key {
     /// A policy, as `kind/namespace/name`, whichever of its rules decided.
     Policy(String),
     /// A rule: its policy, its path and what it does.
-    Rule(String, String, Action),
+    Rule(String, String, Effect),
     /// Numbers nobody can name any more.
     Unknown,
 }
@@ -60,7 +60,7 @@ impl Key {
 
     /// The key of a policy's default deny.
     pub fn default_deny(policy: &PolicyRef) -> Self {
-        Self::Rule(policy.to_string(), DEFAULT_DENY.to_owned(), Action::Deny)
+        Self::Rule(policy.to_string(), DEFAULT_DENY.to_owned(), Effect::Deny)
     }
 }
 

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use flowd_abi::event::EventFlags;
 use flowd_abi::{
-    Action, Address, Direction, DropReason, Event, EventKind, ForwardReason, Verdict, protocol,
+    Address, Direction, DropReason, Event, EventKind, ForwardReason, Verdict, protocol,
 };
-use flowd_policy::{Kind, Labels, PolicyRef, RuleRef, RuleTable};
+use flowd_policy::{Effect, Kind, Labels, PolicyRef, RuleRef, RuleTable, Turn};
 
 use super::log::{self, Log};
 use super::pipeline::{Clock, Ingested, Pipeline, Ring};
@@ -37,6 +37,7 @@ pub(crate) fn policy(name: &str) -> Arc<PolicyRef> {
         labels: Labels::reserved(&[]),
         file: "shop.yaml".into(),
         line: 3,
+        turn: Turn::default(),
     })
 }
 
@@ -54,8 +55,8 @@ pub(crate) fn directory() -> Directory {
         log: Some(format!("log of {name}")),
     };
     let mut rules = RuleTable::new();
-    rules.intern(vec![rule("front", Action::Allow)]);
-    rules.intern(vec![rule("stop", Action::Deny)]);
+    rules.intern(vec![rule("front", Effect::Allow)]);
+    rules.intern(vec![rule("stop", Effect::Deny)]);
     let mut directory = Directory {
         node_name: "node-a".into(),
         rules: Arc::new(rules),

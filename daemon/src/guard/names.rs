@@ -23,8 +23,12 @@ pub(super) fn directory(node_name: &str, resolver: &Resolver, host: &[Link]) -> 
         let labels: Arc<[String]> = labels.split(',').map(str::to_owned).collect();
         directory.identities.insert(*identity, labels);
     }
-    for (prefix, class) in numbers.classes.iter().chain(&numbers.pod_classes) {
+    for (prefix, class) in &numbers.classes {
         directory.classes.insert(*class, prefix.to_string());
+    }
+    for (class, number) in &numbers.pod_classes {
+        let prefix = class.split(' ').next().unwrap_or_default();
+        directory.classes.insert(*number, prefix.to_owned());
     }
     for (policy, deniers) in &numbers.default_deny {
         let deniers = deniers.iter().cloned().map(Arc::new).collect();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use flowd_abi::Action;
+use flowd_policy::Effect;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 
@@ -52,8 +52,9 @@ impl Collector for RuleCollector {
             let (policy, rule, action) = match key {
                 // A sum over its rules, which are there one by one.
                 Key::Policy(_) => continue,
-                Key::Rule(policy, rule, Action::Allow) => (policy, rule, "allow"),
-                Key::Rule(policy, rule, Action::Deny) => (policy, rule, "deny"),
+                Key::Rule(policy, rule, Effect::Allow) => (policy, rule, "allow"),
+                Key::Rule(policy, rule, Effect::Deny) => (policy, rule, "deny"),
+                Key::Rule(policy, rule, Effect::Pass) => (policy, rule, "pass"),
                 Key::Unknown => ("unknown".to_owned(), "unknown".to_owned(), "unknown"),
             };
             if series >= self.series {

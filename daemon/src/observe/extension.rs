@@ -2,8 +2,8 @@
 
 use flowd_abi::connection::State;
 use flowd_abi::event::EventFlags;
-use flowd_abi::{Action, Direction, EventKind, Verdict};
-use flowd_policy::{PolicyRef, RuleRef};
+use flowd_abi::{Direction, EventKind, Verdict};
+use flowd_policy::{Effect, PolicyRef, RuleRef};
 use flowd_proto::flowd::v1::{self as ours, ConnectionState, FlowExtension};
 use flowd_proto::reason;
 
@@ -137,8 +137,9 @@ pub(crate) fn rule_message(rule: &RuleRef) -> ours::RuleRef {
         index: rule.index,
         direction: rule.direction as i32,
         action: match rule.action {
-            Action::Allow => ours::RuleAction::Allow,
-            Action::Deny => ours::RuleAction::Deny,
+            Effect::Allow => ours::RuleAction::Allow,
+            Effect::Deny => ours::RuleAction::Deny,
+            Effect::Pass => ours::RuleAction::Pass,
         } as i32,
     }
 }

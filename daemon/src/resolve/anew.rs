@@ -27,7 +27,7 @@ const PORTS: [&str; 3] = [
     "ports: [{name: http, port: 80}]",
     "ports: [{name: http, port: 81}]",
 ];
-const SPECS: [&str; 11] = [
+const SPECS: [&str; 14] = [
     "{endpointSelector: {matchLabels: {app: web}}, ingress: [{fromEndpoints: [{matchLabels: {app: api}}]}]}",
     "{endpointSelector: {}, egress: [{toEndpoints: [{matchLabels: {tier: back}}], toPorts: [{ports: [{port: http}]}]}]}",
     "{endpointSelector: {matchLabels: {app: api}}, egress: [{toPorts: [{ports: [{port: http}]}]}]}",
@@ -38,6 +38,9 @@ const SPECS: [&str; 11] = [
     "{endpointSelector: {matchLabels: {app: web}}, ingress: [{toPorts: [{ports: [{port: http}]}]}]}",
     "{endpointSelector: {matchLabels: {app: api}}, ingress: [{}], ingressDeny: [{fromEndpoints: [{matchExpressions: [{key: app, operator: NotIn, values: [web]}]}]}]}",
     "k8s {podSelector: {}, ingress: [{from: [{ipBlock: {cidr: 10.0.0.0/30}}]}]}",
+    "cluster {tier: Admin, priority: 1, subject: {namespaces: {}}, egress: [{action: Pass, to: [{pods: {podSelector: {matchLabels: {app: api}}}}, {networks: [10.0.0.4/30]}]}, {action: Deny, to: [{networks: [10.0.0.0/8]}]}]}",
+    "cluster {tier: Admin, priority: 2, subject: {pods: {podSelector: {matchLabels: {app: web}}}}, ingress: [{action: Pass, from: [{pods: {podSelector: {matchLabels: {tier: back}}}}]}, {action: Accept, from: [{namespaces: {}}]}]}",
+    "cluster {tier: Baseline, priority: 1, subject: {namespaces: {}}, ingress: [{action: Deny, from: [{pods: {podSelector: {matchLabels: {app: db}}}}]}]}",
     "k8s {podSelector: {matchLabels: {app: db}}, egress: [{to: [{ipBlock: {cidr: 10.0.0.0/29, except: [10.0.0.2/32]}}]}]}",
 ];
 /// Addresses of workloads, of the host, and of neither.
@@ -133,14 +136,27 @@ fn guarded(name: u8, labels: u8, address: u8, ports: u8) -> Guarded {
 
 fn policy(which: u8) -> Arc<Policy> {
     let spec = SPECS[usize::from(which)];
-    let (kind, spec) = spec
-        .strip_prefix("k8s ")
-        .map_or(("cilium.io/v2\nkind: CiliumNetworkPolicy", spec), |spec| {
-            ("networking.k8s.io/v1\nkind: NetworkPolicy", spec)
-        });
-    let text = format!(
-        "apiVersion: {kind}\nmetadata: {{name: p{which}, namespace: shop}}\nspec: {spec}\n"
-    );
+    let (kind, namespace, spec) = if let Some(spec) = spec.strip_prefix("k8s ") {
+        (
+            "networking.k8s.io/v1\nkind: NetworkPolicy",
+            ", namespace: shop",
+            spec,
+        )
+    } else if let Some(spec) = spec.strip_prefix("cluster ") {
+        (
+            "policy.networking.k8s.io/v1alpha2\nkind: ClusterNetworkPolicy",
+            "",
+            spec,
+        )
+    } else {
+        (
+            "cilium.io/v2\nkind: CiliumNetworkPolicy",
+            ", namespace: shop",
+            spec,
+        )
+    };
+    let text =
+        format!("apiVersion: {kind}\nmetadata: {{name: p{which}{namespace}}}\nspec: {spec}\n");
     let mut policies = flowd_policy::parse("p.yaml", &text).expect("valid");
     Arc::new(policies.remove(0))
 }

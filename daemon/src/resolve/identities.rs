@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use flowd_policy::World;
+use flowd_policy::{PodClass, World};
 use ipnet::IpNet;
 
 use super::members::Group;
@@ -27,7 +27,7 @@ pub struct Classes {
     /// Of addresses outside.
     pub world: BTreeMap<u32, IpNet>,
     /// Of workloads and nodes by their address.
-    pub pods: BTreeMap<u32, IpNet>,
+    pub pods: BTreeMap<u32, PodClass>,
 }
 
 impl Default for Identities {
@@ -86,9 +86,9 @@ impl Identities {
     }
 }
 
-fn both(last: &BTreeMap<u32, IpNet>, next: &BTreeMap<u32, IpNet>) -> BTreeMap<u32, IpNet> {
+fn both<T: Copy>(last: &BTreeMap<u32, T>, next: &BTreeMap<u32, T>) -> BTreeMap<u32, T> {
     last.iter()
         .chain(next)
-        .map(|(class, prefix)| (*class, *prefix))
+        .map(|(number, class)| (*number, *class))
         .collect()
 }

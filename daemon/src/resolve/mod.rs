@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod anew;
+mod classes;
 mod identities;
 mod members;
 mod numbers;

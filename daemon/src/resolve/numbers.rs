@@ -9,7 +9,7 @@ use std::{
 };
 
 use flowd_abi::{Endpoint, Peer};
-use flowd_policy::{PolicyRef, RuleTable};
+use flowd_policy::{PodClass, PolicyRef, RuleTable};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
@@ -30,8 +30,8 @@ pub struct Numbers {
     pub identities: BTreeMap<String, u32>,
     /// CIDR classes by their prefix.
     pub classes: BTreeMap<IpNet, u32>,
-    /// Classes of workloads and nodes by their address, by prefix.
-    pub pod_classes: BTreeMap<IpNet, u32>,
+    /// Classes of workloads and nodes by their address, by prefix, or by `prefix of identity`.
+    pub pod_classes: BTreeMap<String, u32>,
     /// Who switched a policy id to default deny.
     pub default_deny: BTreeMap<u32, Vec<PolicyRef>>,
     /// The last generation handed out.
@@ -184,9 +184,13 @@ impl Numbers {
         assign(&mut self.classes, &mut self.next_class, prefix)
     }
 
-    /// The class of workloads and nodes whose address is inside a prefix.
-    pub fn pod_class(&mut self, prefix: IpNet) -> u32 {
-        assign(&mut self.pod_classes, &mut self.next_class, prefix)
+    /// The number of a class of workloads and nodes by their addresses.
+    pub fn pod_class(&mut self, class: PodClass) -> u32 {
+        let key = match class.owner {
+            None => class.prefix.to_string(),
+            Some(identity) => format!("{} of {identity}", class.prefix),
+        };
+        assign(&mut self.pod_classes, &mut self.next_class, key)
     }
 
     /// A policy id nobody has had.

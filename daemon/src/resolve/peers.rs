@@ -6,7 +6,7 @@ use std::{
 };
 
 use flowd_abi::{Address, Endpoint, Peer, PolicyEntry};
-use flowd_policy::{CompiledDirection, CompiledEntry};
+use flowd_policy::{CompiledDirection, CompiledEntry, PodClass};
 use ipnet::{IpNet, Ipv4Net};
 
 use super::{identities::Classes, members::Members, plan::CompiledPolicy};
@@ -17,7 +17,7 @@ pub type PeerKey = (u32, [u8; 16]);
 /// Who addresses are.
 pub type Peers = BTreeMap<PeerKey, Peer>;
 
-const HOST_IDENTITY: u32 = 1;
+pub(super) const HOST_IDENTITY: u32 = 1;
 /// With more transitions than this everybody is taken to be touched: a start, or a change of
 /// everything, in which looking closer costs more than judging again.
 const MAX_TRANSITIONS: usize = 64;
@@ -40,7 +40,7 @@ pub(super) fn peers(classes: &Classes, host: &[IpAddr], members: &Members) -> Pe
     for address in host {
         let peer = Peer {
             identity: HOST_IDENTITY,
-            class: pods.of(*address),
+            class: pods.of(HOST_IDENTITY, *address),
             endpoint: 0,
         };
         peers.push((host_key(*address), peer));
@@ -49,7 +49,7 @@ pub(super) fn peers(classes: &Classes, host: &[IpAddr], members: &Members) -> Pe
         for address in member.guarded.addresses.iter() {
             let peer = Peer {
                 identity: member.identity,
-                class: pods.of(*address),
+                class: pods.of(member.identity, *address),
                 endpoint: member.id,
             };
             peers.push((host_key(*address), peer));
@@ -61,24 +61,31 @@ pub(super) fn peers(classes: &Classes, host: &[IpAddr], members: &Members) -> Pe
 
 /// Finds the class of a workload's address without a walk over all of them.
 struct PodClasses {
-    classes: HashMap<IpNet, u32>,
+    classes: HashMap<PodClass, u32>,
     lengths: BTreeSet<u8>,
 }
 
 impl PodClasses {
-    fn new(classes: &BTreeMap<u32, IpNet>) -> Self {
+    fn new(classes: &BTreeMap<u32, PodClass>) -> Self {
         Self {
-            classes: classes.iter().map(|(class, net)| (*net, *class)).collect(),
-            lengths: classes.values().map(IpNet::prefix_len).collect(),
+            classes: classes
+                .iter()
+                .map(|(number, class)| (*class, *number))
+                .collect(),
+            lengths: classes
+                .values()
+                .map(|class| class.prefix.prefix_len())
+                .collect(),
         }
     }
 
-    /// The class of the longest prefix that contains an address, 0 for none.
-    fn of(&self, address: IpAddr) -> u32 {
+    /// The class of the longest prefix that contains an address of an identity, 0 for none.
+    fn of(&self, identity: u32, address: IpAddr) -> u32 {
         let mut longest_first = self.lengths.iter().rev();
         let found = longest_first.find_map(|&length| {
-            let net = IpNet::new(address, length).ok()?.trunc();
-            self.classes.get(&net)
+            let prefix = IpNet::new(address, length).ok()?.trunc();
+            let mut owners = [Some(identity), None].into_iter();
+            owners.find_map(|owner| self.classes.get(&PodClass { prefix, owner }))
         });
         found.copied().unwrap_or_default()
     }

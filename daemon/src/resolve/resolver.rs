@@ -11,7 +11,8 @@ use flowd_abi::{Endpoint, endpoint::EndpointFlags};
 use flowd_policy::{CompileError, PolicySet};
 
 use super::{
-    identities::{Classes, Identities},
+    classes,
+    identities::Identities,
     members::{Member, Members},
     numbers::{Live, Numbers},
     peers::{self, Transitions},
@@ -141,16 +142,21 @@ impl Resolver {
         let groups = self.members.groups();
         self.identities.follow(groups);
         self.subjects.follow(groups);
-        let mut classes = None;
-        if !inputs.policies.is(&self.policies) {
+        let changed = !inputs.policies.is(&self.policies);
+        if changed {
             let changes = inputs.policies.changes(&self.policies);
             self.subjects.mark_policies(&changes, groups);
             if inputs.policies.options() != self.policies.options() {
                 self.subjects.mark_all();
             }
-            classes = Some(classes_of(&inputs.policies, &mut self.numbers));
-            self.peers_due |= classes.as_ref() != Some(self.identities.classes());
             self.policies = inputs.policies.clone();
+        }
+        // Where a rule passes, classes are those of somebody.
+        let due = changed || (self.policies.passes() && self.peers_due);
+        let classes =
+            due.then(|| classes::of(&self.policies, &self.host, &self.members, &mut self.numbers));
+        if let Some(classes) = &classes {
+            self.peers_due |= classes != self.identities.classes();
         }
         self.identities.follow_classes(classes);
         let changes = self.identities.world().take_changes();
@@ -220,20 +226,6 @@ impl Resolver {
         };
         let policies = self.plan.policies.keys().copied().collect();
         self.numbers.forget(&live, &policies, &rules);
-    }
-}
-
-fn classes_of(policies: &PolicySet, numbers: &mut Numbers) -> Classes {
-    let (world, pods) = (policies.prefixes(), policies.pod_prefixes());
-    Classes {
-        world: world
-            .into_iter()
-            .map(|prefix| (numbers.class(prefix), prefix))
-            .collect(),
-        pods: pods
-            .into_iter()
-            .map(|prefix| (numbers.pod_class(prefix), prefix))
-            .collect(),
     }
 }
 

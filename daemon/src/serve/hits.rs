@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use flowd_abi::Action;
+use flowd_policy::Effect;
 use flowd_proto::flowd::v1::{PolicyStatus, RuleAction, RuleHits};
 
 use super::Sources;
@@ -23,8 +23,9 @@ pub(super) fn policies(sources: &Sources, status: &Status) -> Vec<PolicyStatus> 
                 let hits = RuleHits {
                     rule,
                     action: match action {
-                        Action::Allow => RuleAction::Allow,
-                        Action::Deny => RuleAction::Deny,
+                        Effect::Allow => RuleAction::Allow,
+                        Effect::Deny => RuleAction::Deny,
+                        Effect::Pass => RuleAction::Pass,
                     } as i32,
                     hits: count.hits,
                     last_hit: last_hit(count),

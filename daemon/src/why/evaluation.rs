@@ -1,7 +1,7 @@
 //! What the policies in force say, from the reference evaluator.
 
-use flowd_abi::{Action, DropReason, ForwardReason, Verdict};
-use flowd_policy::{Answer, Policy, Query, RuleRef, Spec, evaluate};
+use flowd_abi::{DropReason, ForwardReason, Verdict};
+use flowd_policy::{Answer, Effect, Policy, Query, RuleRef, Spec, evaluate};
 use flowd_proto::flowd::v1::WhyNow;
 
 use super::view::PolicyView;
@@ -72,6 +72,6 @@ pub(super) fn overridden(view: &PolicyView, query: &Query<'_>) -> Vec<RuleRef> {
 fn without_denies(spec: &Spec) -> Spec {
     let mut spec = spec.clone();
     spec.rules
-        .retain(|rule| rule.reference.action == Action::Allow);
+        .retain(|rule| rule.reference.action != Effect::Deny);
     spec
 }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use flowd_abi::{Action, Direction};
-use flowd_policy::{Policy, Requirement, Spec, Subjects, labels::NAMESPACE_KEY};
+use flowd_abi::Direction;
+use flowd_policy::{Effect, Policy, Requirement, Spec, Subjects, labels::NAMESPACE_KEY};
 
 /// What a requirement asks for.
 pub(super) fn requirement(requirement: &Requirement) -> String {
@@ -48,7 +48,7 @@ pub(super) fn default_deny(
         "spec".to_owned()
     };
     let rules = spec.rules.iter().filter(|rule| {
-        rule.reference.direction == direction && rule.reference.action == Action::Allow
+        rule.reference.direction == direction && rule.reference.action == Effect::Allow
     });
     let side = match direction {
         Direction::Ingress => "ingress",

@@ -102,7 +102,7 @@ impl Action {
 pub struct PolicyEntry {
     /// Higher wins; a deny is always above an allow of the same level.
     pub precedence: u32,
-    /// The set of rules this entry was compiled from; never 0.
+    /// The set of rules this entry was compiled from; 0 for a default deny that is said explicitly.
     pub rule: u32,
     /// [`Action`] number.
     pub action: u8,

@@ -40,9 +40,9 @@ pub(super) fn run(args: &TestArgs) -> Result<(), Failure> {
     }
     let wrong: Vec<&(&Case, CaseAnswer)> = answers
         .iter()
-        .filter(|(case, answer)| differs(case, answer))
+        .filter(|(case, answer)| !answer.differences(case).is_empty())
         .collect();
-    let expecting = cases.iter().filter(|case| case.expect.is_some()).count();
+    let expecting = cases.iter().filter(|case| !case.expect.is_empty()).count();
     for (case, answer) in &wrong {
         tell(&difference(case, answer));
     }
@@ -100,21 +100,12 @@ fn read_cases(path: &Path) -> Result<Vec<Case>, Vec<Diagnostic>> {
     Case::read(&path.display().to_string(), &files::text(path)?)
 }
 
-fn differs(case: &Case, answer: &CaseAnswer) -> bool {
-    case.expect
-        .is_some_and(|expected| (expected == Expected::Allowed) != answer.allowed)
-}
-
 fn difference(case: &Case, answer: &CaseAnswer) -> String {
-    let (wanted, got) = if answer.allowed {
-        ("denied", "allowed")
-    } else {
-        ("allowed", "denied")
-    };
     format!(
-        "case {} (line {}): expected {wanted}, is {got} (egress: {}; ingress: {})",
+        "case {} (line {}): {} (egress: {}; ingress: {})",
         case.id,
         case.line(),
+        answer.differences(case).join("; "),
         end(&answer.egress),
         end(&answer.ingress)
     )
@@ -132,7 +123,7 @@ fn table(answers: &[(&Case, CaseAnswer)]) -> Result<Vec<u8>, Failure> {
     let mut rows = columns();
     writeln!(rows, "CASE\tVERDICT\tEXPECTED\tEGRESS\tINGRESS")?;
     for (case, answer) in answers {
-        let expected = match case.expect {
+        let expected = match case.expect.verdict {
             None => "",
             Some(Expected::Allowed) => "allowed",
             Some(Expected::Denied) => "denied",

@@ -2,6 +2,7 @@
 
 use flowd_abi::protocol::{ICMP, ICMPV6, SCTP, TCP, UDP};
 
+use super::Verdict;
 use crate::{
     diagnostic::Diagnostic,
     parse::{
@@ -26,7 +27,7 @@ pub struct Case {
     /// Destination port, or ICMP type.
     pub port: u16,
     /// What its author expects, if they say so.
-    pub expect: Option<Expected>,
+    pub expect: Expectation,
     file: String,
     line: u32,
 }
@@ -38,6 +39,33 @@ pub enum Expected {
     Allowed,
     /// One of the ends drops it.
     Denied,
+}
+
+/// What the author of a case expects, as far as they say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Expectation {
+    /// Of both ends together.
+    pub verdict: Option<Expected>,
+    /// Of the sender's policies.
+    pub egress: Option<ExpectedEnd>,
+    /// Of the receiver's policies.
+    pub ingress: Option<ExpectedEnd>,
+}
+
+impl Expectation {
+    /// Whether nothing is expected.
+    pub const fn is_empty(&self) -> bool {
+        self.verdict.is_none() && self.egress.is_none() && self.ingress.is_none()
+    }
+}
+
+/// What is expected of one end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExpectedEnd {
+    /// The verdict.
+    pub verdict: Option<Verdict>,
+    /// The deciding policies, `kind/namespace/name`, sorted.
+    pub policies: Option<Vec<String>>,
 }
 
 impl Case {
@@ -96,13 +124,79 @@ fn case(field: &Field<'_>) -> Option<Case> {
     })
 }
 
-fn expected(case: &Object<'_>) -> Option<Option<Expected>> {
+/// A verdict, or an object with the verdicts of both together and of each end.
+fn expected(case: &Object<'_>) -> Option<Expectation> {
     let Some(field) = case.get("expect") else {
-        return Some(None);
+        return Some(Expectation::default());
     };
+    let Value::Object(_) = field.value() else {
+        return Some(Expectation {
+            verdict: Some(both(field)?),
+            ..Expectation::default()
+        });
+    };
+    let object = field.object(&["verdict", "egress", "ingress"], &[])?;
+    let end = |name| {
+        object
+            .get(name)
+            .map_or(Some(None), |field| end(field).map(Some))
+    };
+    Some(Expectation {
+        verdict: match object.get("verdict") {
+            None => None,
+            Some(field) => Some(both(field)?),
+        },
+        egress: end("egress")?,
+        ingress: end("ingress")?,
+    })
+}
+
+/// A verdict, or an object with the deciding policies too.
+fn end(field: &Field<'_>) -> Option<ExpectedEnd> {
+    let Value::Object(_) = field.value() else {
+        return Some(ExpectedEnd {
+            verdict: Some(verdict(field)?),
+            policies: None,
+        });
+    };
+    let object = field.object(&["verdict", "policies"], &[])?;
+    let policies = match object.get("policies") {
+        None => None,
+        Some(list) => {
+            let names: Option<Vec<&str>> = list.items()?.iter().map(Field::text).collect();
+            let mut names: Vec<String> = names?.into_iter().map(str::to_owned).collect();
+            names.sort();
+            Some(names)
+        }
+    };
+    Some(ExpectedEnd {
+        verdict: match object.get("verdict") {
+            None => None,
+            Some(field) => Some(verdict(field)?),
+        },
+        policies,
+    })
+}
+
+fn verdict(field: &Field<'_>) -> Option<Verdict> {
     match field.text()? {
-        "allowed" => Some(Some(Expected::Allowed)),
-        "denied" => Some(Some(Expected::Denied)),
+        "allowed" => Some(Verdict::Allowed),
+        "denied" => Some(Verdict::Denied),
+        "unenforced" => Some(Verdict::Unenforced),
+        other => {
+            field.error(
+                format!("{:?} is not the verdict of an end", syntax::shorten(other)),
+                "use allowed, denied or unenforced",
+            );
+            None
+        }
+    }
+}
+
+fn both(field: &Field<'_>) -> Option<Expected> {
+    match field.text()? {
+        "allowed" => Some(Expected::Allowed),
+        "denied" => Some(Expected::Denied),
         other => {
             field.error(
                 format!("{:?} is not a verdict", syntax::shorten(other)),

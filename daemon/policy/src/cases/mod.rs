@@ -15,8 +15,8 @@ use crate::{
     subject::Subject,
     yaml,
 };
-pub use case::{Case, Expected};
-use world::End;
+pub use case::{Case, Expectation, Expected, ExpectedEnd};
+use world::{End, Is};
 pub use world::{Named, WrittenWorld};
 
 /// What is answered to a case.
@@ -30,6 +30,46 @@ pub struct CaseAnswer {
     pub ingress: EndAnswer,
     /// Whether both let it pass.
     pub allowed: bool,
+}
+
+impl CaseAnswer {
+    /// Where the answer differs from what the author of `case` expects, in words.
+    pub fn differences(&self, case: &Case) -> Vec<String> {
+        let mut differences = Vec::new();
+        if let Some(expected) = case.expect.verdict
+            && (expected == Expected::Allowed) != self.allowed
+        {
+            let (wanted, got) = if self.allowed {
+                ("denied", "allowed")
+            } else {
+                ("allowed", "denied")
+            };
+            differences.push(format!("expected {wanted}, is {got}"));
+        }
+        for (name, expected, answer) in [
+            ("egress", &case.expect.egress, &self.egress),
+            ("ingress", &case.expect.ingress, &self.ingress),
+        ] {
+            let Some(expected) = expected else { continue };
+            if let Some(verdict) = expected.verdict
+                && verdict != answer.verdict
+            {
+                let (wanted, got) = (verdict.name(), answer.verdict.name());
+                differences.push(format!("{name} expected {wanted}, is {got}"));
+            }
+            if let Some(policies) = &expected.policies
+                && *policies != answer.policies
+            {
+                let list = |names: &[String]| match names {
+                    [] => "nobody".to_owned(),
+                    names => names.join(", "),
+                };
+                let (wanted, got) = (list(policies), list(&answer.policies));
+                differences.push(format!("{name} expected of {wanted}, is of {got}"));
+            }
+        }
+        differences
+    }
 }
 
 /// What the policies of one end say.
@@ -55,8 +95,19 @@ pub enum Verdict {
     Unenforced,
 }
 
+impl Verdict {
+    /// The verdict as it is written.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Allowed => "allowed",
+            Self::Denied => "denied",
+            Self::Unenforced => "unenforced",
+        }
+    }
+}
+
 impl WrittenWorld {
-    /// Reads a world: `namespaces`, `endpoints`, `services`, `externals`.
+    /// Reads a world: `namespaces`, `endpoints`, `nodes`, `services`, `externals`.
     ///
     /// # Errors
     /// Everything that is wrong with the text.
@@ -137,17 +188,25 @@ fn one_end(
         Direction::Ingress => subject,
         Direction::Egress => peer,
     };
-    if !subject.is_workload {
-        return EndAnswer {
-            verdict: Verdict::Unenforced,
-            reason: "not a workload",
-            policies: Vec::new(),
-        };
-    }
+    let who = match subject.is {
+        Is::Workload => Subject::Endpoint {
+            labels: subject.labels,
+        },
+        Is::Node => Subject::Node {
+            labels: subject.labels,
+        },
+        Is::Other => {
+            return EndAnswer {
+                verdict: Verdict::Unenforced,
+                reason: "not a workload",
+                policies: Vec::new(),
+            };
+        }
+    };
     let answer = evaluate(
         policies.policies(),
         &Query {
-            subject: Subject::of(subject.labels),
+            subject: who,
             direction,
             peer: Peer {
                 labels: peer.labels,
@@ -159,7 +218,7 @@ fn one_end(
             options: policies.options(),
         },
     );
-    let rules = |rules: &[crate::object::RuleRef]| {
+    let rules = |rules: &[crate::reference::RuleRef]| {
         rules.iter().map(|rule| rule.policy.to_string()).collect()
     };
     let (verdict, reason, mut policies): (_, _, Vec<String>) = match &answer {
@@ -177,7 +236,10 @@ fn one_end(
         ),
         Answer::Unenforced => (
             Verdict::Unenforced,
-            "no policy selects the workload",
+            match subject.is {
+                Is::Workload | Is::Other => "no policy selects the workload",
+                Is::Node => "no policy selects the node",
+            },
             Vec::new(),
         ),
     };

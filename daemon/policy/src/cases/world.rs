@@ -8,7 +8,7 @@ use ipnet::IpNet;
 
 use super::Case;
 use crate::{
-    labels::{self, Label, Labels, NAMESPACE_KEY, SOURCE_K8S},
+    labels::{self, Label, Labels, NAMESPACE_KEY, SOURCE_K8S, SOURCE_RESERVED},
     named_ports::NamedPorts,
     object::{Service, ServiceAddresses},
     parse::{
@@ -26,6 +26,8 @@ use crate::{
 pub struct WrittenWorld {
     /// Endpoints by `namespace/name`.
     pub endpoints: BTreeMap<String, Named>,
+    /// Nodes by name; cases call them `node:<name>`.
+    pub nodes: BTreeMap<String, Named>,
     /// Addresses outside by name.
     pub externals: BTreeMap<String, IpAddr>,
     /// Services policies may name, for [`PolicySet::assemble`](crate::PolicySet::assemble).
@@ -50,7 +52,16 @@ pub(super) struct End<'a> {
     pub(super) labels: &'a Labels,
     pub(super) address: Option<IpAddr>,
     pub(super) named_ports: Option<&'a NamedPorts>,
-    pub(super) is_workload: bool,
+    pub(super) is: Is,
+}
+
+/// Whether policies are asked about an end, and which.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Is {
+    Workload,
+    Node,
+    /// An address outside, or a reserved identity.
+    Other,
 }
 
 impl WrittenWorld {
@@ -64,6 +75,13 @@ impl WrittenWorld {
             };
             return Some(workload(endpoint, self.address_for(endpoint, other, case)));
         }
+        if let Some(node) = name.strip_prefix("node:") {
+            let node = self.nodes.get(node)?;
+            return Some(End {
+                is: Is::Node,
+                ..workload(node, node.addresses.first().copied())
+            });
+        }
         if let Some(labels) = name
             .strip_prefix("reserved:")
             .and_then(|name| self.reserved.get(name))
@@ -72,7 +90,7 @@ impl WrittenWorld {
                 labels,
                 address: None,
                 named_ports: None,
-                is_workload: false,
+                is: Is::Other,
             });
         }
         let address = self.outer_address(name)?;
@@ -86,7 +104,7 @@ impl WrittenWorld {
                 labels: self.outside.as_ref()?,
                 address: Some(address),
                 named_ports: None,
-                is_workload: false,
+                is: Is::Other,
             }),
         }
     }
@@ -117,13 +135,16 @@ const fn workload(endpoint: &Named, address: Option<IpAddr>) -> End<'_> {
         labels: &endpoint.labels,
         address,
         named_ports: Some(&endpoint.ports),
-        is_workload: true,
+        is: Is::Workload,
     }
 }
 
 pub(super) fn read(report: &Report, document: &Node) -> Option<WrittenWorld> {
     let root = Field::root(report, document);
-    let object = root.object(&["namespaces", "endpoints", "services", "externals"], &[])?;
+    let object = root.object(
+        &["namespaces", "endpoints", "nodes", "services", "externals"],
+        &[],
+    )?;
     let mut namespaces = BTreeMap::new();
     for item in object.items("namespaces").unwrap_or_default() {
         let namespace = item.object(&["name", "labels"], &[])?;
@@ -148,6 +169,10 @@ pub(super) fn read(report: &Report, document: &Node) -> Option<WrittenWorld> {
                 "give it another name",
             );
         }
+    }
+    for item in object.items("nodes").unwrap_or_default() {
+        let (name, node) = node(&item)?;
+        world.nodes.insert(name, node);
     }
     for item in object.items("externals").unwrap_or_default() {
         let external = item.object(&["name", "ip"], &[])?;
@@ -200,6 +225,29 @@ fn endpoint(item: &Field<'_>, namespaces: &Namespaces<'_>) -> Option<(String, Na
         ports,
     };
     Some((format!("{namespace}/{name}"), endpoint))
+}
+
+/// A node, as it is known on itself.
+fn node(item: &Field<'_>) -> Option<(String, Named)> {
+    let object = item.object(&["name", "labels", "ips"], &[])?;
+    let name = object.require("name", "name the node")?.text()?;
+    let own = texts(&object, "labels")?;
+    let own = own
+        .iter()
+        .map(|(key, value)| Label::new(SOURCE_K8S, key, value));
+    let host = Label::new(SOURCE_RESERVED, "host", "");
+    let addresses: Vec<Option<IpAddr>> = object
+        .items("ips")
+        .unwrap_or_default()
+        .iter()
+        .map(address)
+        .collect();
+    let node = Named {
+        labels: own.chain([host]).collect(),
+        addresses: addresses.into_iter().collect::<Option<_>>()?,
+        ports: NamedPorts::default(),
+    };
+    Some((name.to_owned(), node))
 }
 
 /// A service with the labels its pods have, or with the addresses behind it.

@@ -1,26 +1,32 @@
 //! From policies to the entries the eBPF programs look up.
 
+mod candidates;
 mod digest;
+mod groups;
 mod parts;
 mod peers;
 mod ports;
 mod precedence;
 mod table;
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use flowd_abi::{Direction, PolicyEntry, PolicyKey};
 use ipnet::IpNet;
 
 use crate::{
-    object::{Destination, Destinations, PolicyRef, Rule, Spec},
+    object::Spec,
+    reference::{PolicyRef, Tier},
     rules::RuleTable,
     set::{Options, PolicySet},
     subject::Subject,
     uses::Uses,
     world::World,
 };
+use candidates::Candidates;
 pub use digest::Digest;
+use parts::Besides;
+use ports::Claimant;
 use table::Table;
 
 /// More entries than this for one endpoint and direction are refused before they fill the memory.
@@ -158,34 +164,44 @@ fn compile_direction(
     let judging: Vec<_> = selecting
         .iter()
         .filter(|(_, spec)| spec.judges(direction))
+        .copied()
         .collect();
     if judging.is_empty() {
         return Ok(None);
     }
-    let candidates: Vec<&Rule> = judging
-        .iter()
-        .flat_map(|(_, spec)| &spec.rules)
-        .filter(|rule| rule.reference.direction == direction)
-        .collect();
     let mut default_deny: Vec<Arc<PolicyRef>> = judging
         .iter()
         .filter(|(_, spec)| spec.default_deny(direction))
         .map(|(policy, _)| Arc::clone(policy))
         .collect();
     default_deny.dedup();
-
-    world.uses().names_of_peers |= direction == Direction::Egress && named(&candidates);
+    let denying = !default_deny.is_empty();
+    // Nothing gets past a default deny.
+    let last = if denying {
+        Tier::Normal
+    } else {
+        Tier::Baseline
+    };
+    let candidates = Candidates::new(&judging, direction, last)?;
+    let besides = Besides {
+        everyone: match (denying, candidates.passing()) {
+            (false, _) => Some(Claimant::DefaultAllow),
+            (true, true) => Some(Claimant::DefaultDeny),
+            // What has no entry is denied.
+            (true, false) => None,
+        },
+        let_in: if denying && ground.lets_localhost(direction) {
+            peers::host(world)
+        } else {
+            BTreeSet::new()
+        },
+    };
+    world.uses().names_of_peers |= direction == Direction::Egress && candidates.name_ports();
     let ports = world.named_ports_of(ground.subject.labels()).cloned();
+    let by_peer = parts::by_peer(&candidates, &besides, ports.as_ref(), world)?;
     let mut table = Table::new(direction, &candidates, rules);
-    for (parts, peers) in parts::groups(&candidates, ports.as_ref(), world)? {
-        table.add(&parts, &peers)?;
-    }
-    if default_deny.is_empty() {
-        table.allow_by_default(PolicyKey::ANY_PEER);
-    } else if ground.lets_localhost(direction) {
-        for host in peers::host(world) {
-            table.allow_by_default(host);
-        }
+    for ((rank, parts), peers) in groups::groups(&candidates, &by_peer, world) {
+        table.add(rank, &parts, &peers)?;
     }
     let mut entries = table.into_entries();
     entries.sort_by_key(CompiledEntry::order);
@@ -193,15 +209,4 @@ fn compile_direction(
         entries,
         default_deny,
     }))
-}
-
-/// Whether a rule names a port.
-fn named(candidates: &[&Rule]) -> bool {
-    candidates.iter().any(|rule| match &rule.destinations {
-        Destinations::Any => false,
-        Destinations::Of(list) => list.iter().any(|destination| match destination {
-            Destination::Ports(_) => false,
-            Destination::Named { .. } => true,
-        }),
-    })
 }

@@ -1,12 +1,14 @@
 //! Which parts of which rules speak about which peers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use flowd_abi::{Direction, PolicyKey};
 
 use super::{
     CompileError,
+    candidates::Candidates,
     peers::{self, PeerNumbers},
+    ports::Claimant,
 };
 use crate::{
     named_ports::NamedPorts,
@@ -14,11 +16,11 @@ use crate::{
     world::World,
 };
 
-/// What one rule says about one peer.
+/// What one claimant says about one peer.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Part {
-    /// Number of the rule among the candidates.
-    pub(super) rule: u32,
+    /// Whose it is.
+    pub(super) claimant: Claimant,
     /// Whether what the rule says by number is about this peer. Not so where a rule about anyone
     /// is repeated only for the peers that have a port of the right name.
     pub(super) by_number: bool,
@@ -26,17 +28,40 @@ pub(super) struct Part {
     pub(super) by_name: Vec<PortRange>,
 }
 
-/// Peers about which the same parts speak get the same entries.
-pub(super) fn groups(
-    candidates: &[&Rule],
+impl Part {
+    /// What is claimed for all protocols and ports.
+    pub(super) const fn of(claimant: Claimant) -> Self {
+        Self {
+            claimant,
+            by_number: true,
+            by_name: Vec::new(),
+        }
+    }
+}
+
+/// What is said about each peer.
+pub(super) type ByPeer = BTreeMap<u32, Vec<Part>>;
+
+/// What holds besides the rules.
+pub(super) struct Besides {
+    /// For everyone no rule speaks about.
+    pub(super) everyone: Option<Claimant>,
+    /// Who is let in where no rule speaks about them.
+    pub(super) let_in: BTreeSet<u32>,
+}
+
+/// What the candidates, and what holds besides them, say about each peer.
+pub(super) fn by_peer(
+    candidates: &Candidates<'_>,
+    besides: &Besides,
     subject: Option<&NamedPorts>,
     world: &mut World,
-) -> Result<BTreeMap<Vec<Part>, Vec<u32>>, CompileError> {
-    let mut by_peer: BTreeMap<u32, Vec<Part>> = BTreeMap::new();
-    for (number, rule) in (0..).zip(candidates) {
+) -> Result<ByPeer, CompileError> {
+    let mut by_peer = ByPeer::new();
+    for (number, rule) in candidates.rules() {
         let peers = peers::numbers(rule, world)?;
         let part = |by_number, by_name| Part {
-            rule: number,
+            claimant: Claimant::Rule(number),
             by_number,
             by_name,
         };
@@ -47,34 +72,34 @@ pub(super) fn groups(
         match peers {
             PeerNumbers::Any => {
                 let everyone = part(true, of_peer(PolicyKey::ANY_PEER, world));
-                by_peer
-                    .entry(PolicyKey::ANY_PEER)
-                    .or_default()
-                    .push(everyone);
+                add(&mut by_peer, PolicyKey::ANY_PEER, everyone);
                 if rule.reference.direction == Direction::Egress {
                     for (&peer, ports) in world.named_ports() {
                         let by_name = resolve(rule, Some(ports));
                         if !by_name.is_empty() {
-                            by_peer.entry(peer).or_default().push(part(false, by_name));
+                            add(&mut by_peer, peer, part(false, by_name));
                         }
                     }
                 }
             }
             PeerNumbers::Of(peers) => {
                 for peer in peers {
-                    by_peer
-                        .entry(peer)
-                        .or_default()
-                        .push(part(true, of_peer(peer, world)));
+                    add(&mut by_peer, peer, part(true, of_peer(peer, world)));
                 }
             }
         }
     }
-    let mut groups: BTreeMap<Vec<Part>, Vec<u32>> = BTreeMap::new();
-    for (peer, parts) in by_peer {
-        groups.entry(parts).or_default().push(peer);
+    for &peer in &besides.let_in {
+        add(&mut by_peer, peer, Part::of(Claimant::Localhost));
     }
-    Ok(groups)
+    if let Some(claimant) = besides.everyone {
+        add(&mut by_peer, PolicyKey::ANY_PEER, Part::of(claimant));
+    }
+    Ok(by_peer)
+}
+
+fn add(by_peer: &mut ByPeer, peer: u32, part: Part) {
+    by_peer.entry(peer).or_default().push(part);
 }
 
 /// The ports a rule names, as their owner numbers them.

@@ -7,6 +7,8 @@
 
 use std::collections::BTreeMap;
 
+use super::precedence::passed_to;
+
 /// Which packets an entry of one peer covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Cover {
@@ -25,24 +27,37 @@ pub(crate) enum Cover {
     },
 }
 
-/// What one candidate rule says about ports.
+/// Who says something about ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Claimant {
+    /// A candidate rule, by its number.
+    Rule(u32),
+    /// The allowance of the host.
+    Localhost,
+    /// The denial of what no rule allows.
+    DefaultDeny,
+    /// The allowance of what no rule denies.
+    DefaultAllow,
+}
+
+/// What one claimant says about ports.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Claim {
-    /// Number of the candidate.
-    pub(crate) rule: u32,
+    /// Whose it is.
+    pub(crate) claimant: Claimant,
     /// Its precedence.
     pub(crate) precedence: u32,
     /// The protocol and ports; `None` covers everything.
     pub(crate) destination: Option<(u8, u16, u16)>,
 }
 
-/// The rules that win somewhere: all of the highest precedence there.
+/// Who wins somewhere: all of the highest precedence there.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Winners {
     /// The precedence they share.
     pub(crate) precedence: u32,
-    /// Their candidate numbers, ascending.
-    pub(crate) rules: Vec<u32>,
+    /// All of them, ascending.
+    pub(crate) claimants: Vec<Claimant>,
 }
 
 /// The fewest pieces with their winners.
@@ -146,9 +161,9 @@ fn split(
     }
 }
 
-/// The claims that apply at the current port, by precedence. A rule can claim a port twice.
+/// The claims that apply at the current port, by precedence. A claimant can claim a port twice.
 #[derive(Clone, Debug, Default)]
-struct Active(BTreeMap<u32, BTreeMap<u32, u32>>);
+struct Active(BTreeMap<u32, BTreeMap<Claimant, u32>>);
 
 impl Active {
     fn enter(&mut self, claim: &Claim) {
@@ -156,7 +171,7 @@ impl Active {
             .0
             .entry(claim.precedence)
             .or_default()
-            .entry(claim.rule)
+            .entry(claim.claimant)
             .or_default() += 1;
     }
 
@@ -164,10 +179,10 @@ impl Active {
         let Some(rules) = self.0.get_mut(&claim.precedence) else {
             return;
         };
-        if let Some(count) = rules.get_mut(&claim.rule) {
+        if let Some(count) = rules.get_mut(&claim.claimant) {
             *count -= 1;
             if *count == 0 {
-                rules.remove(&claim.rule);
+                rules.remove(&claim.claimant);
             }
         }
         if rules.is_empty() {
@@ -175,11 +190,25 @@ impl Active {
         }
     }
 
+    /// Those of the highest precedence that decide: one that passes leaves the rest of its tier
+    /// out.
     fn winners(&self) -> Option<Winners> {
-        self.0.last_key_value().map(|(&precedence, rules)| Winners {
-            precedence,
-            rules: rules.keys().copied().collect(),
-        })
+        let mut below = None;
+        for (&precedence, claimants) in self.0.iter().rev() {
+            if below.is_some_and(|below| precedence >= below) {
+                continue;
+            }
+            match passed_to(precedence) {
+                Some(next) => below = Some(next),
+                None => {
+                    return Some(Winners {
+                        precedence,
+                        claimants: claimants.keys().copied().collect(),
+                    });
+                }
+            }
+        }
+        None
     }
 }
 
@@ -192,7 +221,7 @@ mod tests {
 
     fn claim(rule: u32, precedence: u32, destination: Option<(u8, u16, u16)>) -> Claim {
         Claim {
-            rule,
+            claimant: Claimant::Rule(rule),
             precedence,
             destination,
         }
@@ -216,7 +245,17 @@ mod tests {
                 } else {
                     "allow"
                 };
-                format!("{cover} {action} {:?}", winners.rules)
+                let rules: Vec<u32> = winners
+                    .claimants
+                    .iter()
+                    .filter_map(|claimant| match claimant {
+                        Claimant::Rule(rule) => Some(*rule),
+                        Claimant::Localhost | Claimant::DefaultDeny | Claimant::DefaultAllow => {
+                            None
+                        }
+                    })
+                    .collect();
+                format!("{cover} {action} {rules:?}")
             })
             .collect()
     }

@@ -6,28 +6,30 @@ use flowd_abi::{Action, Direction, PolicyEntry, PolicyKey};
 
 use super::{
     CompileError, CompiledEntry, MAX_ENTRIES,
+    candidates::Candidates,
+    groups::Rank,
     parts::Part,
-    ports::{self, Claim, Cover, Winners},
-    precedence::{Level, precedence},
+    ports::{self, Claim, Claimant, Cover, Winners},
+    precedence::precedence,
 };
 use crate::{
-    object::{Destination, Destinations, PortRange, Rule},
+    object::{Destination, Destinations, PortRange},
     rules::RuleTable,
 };
 
 /// Collects entries; rule sets get their numbers on the way.
 pub(super) struct Table<'a> {
     direction: Direction,
-    candidates: &'a [&'a Rule],
+    candidates: &'a Candidates<'a>,
     rules: &'a mut RuleTable,
-    numbers: HashMap<Vec<u32>, u32>,
+    numbers: HashMap<Vec<Claimant>, u32>,
     entries: Vec<CompiledEntry>,
 }
 
 impl<'a> Table<'a> {
     pub(super) fn new(
         direction: Direction,
-        candidates: &'a [&'a Rule],
+        candidates: &'a Candidates<'a>,
         rules: &'a mut RuleTable,
     ) -> Self {
         Self {
@@ -44,66 +46,50 @@ impl<'a> Table<'a> {
     }
 
     /// Adds what `parts` say, for each of `peers`.
-    pub(super) fn add(&mut self, parts: &[Part], peers: &[u32]) -> Result<(), CompileError> {
+    pub(super) fn add(
+        &mut self,
+        rank: Rank,
+        parts: &[Part],
+        peers: &[u32],
+    ) -> Result<(), CompileError> {
         let claims: Vec<Claim> = parts.iter().flat_map(|part| self.claims(part)).collect();
         let pieces = ports::pieces(&claims);
         if self.entries.len() + pieces.len().saturating_mul(peers.len()) > MAX_ENTRIES {
             return Err(CompileError::TooManyEntries);
         }
         for (cover, winners) in pieces {
-            let Some(rule) = winners.rules.first().and_then(|&rule| self.rule(rule)) else {
+            let Some(&first) = winners.claimants.first() else {
                 continue;
             };
-            let action = rule.reference.action;
-            let number = self.number(winners.rules.clone());
+            let effect = self.candidates.effect(first);
+            let Some(action) = effect.decision() else {
+                continue;
+            };
+            let precedence = rank
+                .level()
+                .map_or(winners.precedence, |level| precedence(level, effect));
+            let rule = self.number(&winners);
             for &peer in peers {
-                let entry = self.entry(peer, cover, action, &winners, number);
-                self.entries.push(entry);
+                let value = (precedence, action, rule);
+                self.entries.push(self.entry(peer, cover, value));
             }
         }
         Ok(())
     }
 
-    /// Allows a peer what no rule speaks about. A rule that already covers the peer on any protocol
-    /// outranks it.
-    pub(super) fn allow_by_default(&mut self, peer: u32) {
-        let winners = Winners {
-            precedence: precedence(Level::DEFAULT, Action::Allow),
-            rules: Vec::new(),
-        };
-        let entry = self.entry(
-            peer,
-            Cover::All,
-            Action::Allow,
-            &winners,
-            RuleTable::DEFAULT_ALLOW,
-        );
-        if self
-            .entries
-            .iter()
-            .all(|existing| existing.key != entry.key)
-        {
-            self.entries.push(entry);
-        }
-    }
-
-    fn rule(&self, number: u32) -> Option<&'a Rule> {
-        let position = usize::try_from(number).ok()?;
-        self.candidates.get(position).copied()
-    }
-
     fn claims(&self, part: &Part) -> Vec<Claim> {
-        let Some(rule) = self.rule(part.rule) else {
-            return Vec::new();
-        };
         let claim = |destination: Option<&PortRange>| Claim {
-            rule: part.rule,
-            precedence: precedence(Level::NORMAL, rule.reference.action),
+            claimant: part.claimant,
+            precedence: self.candidates.precedence(part.claimant),
             destination: destination.map(|range| (range.protocol, range.first, range.last)),
+        };
+        let Some(rule) = self.candidates.rule(part.claimant) else {
+            return vec![claim(None)];
         };
         let by_name = part.by_name.iter().map(|range| claim(Some(range)));
         match &rule.destinations {
-            Destinations::Any => vec![claim(None)],
+            Destinations::Any if part.by_number => vec![claim(None)],
+            Destinations::Any => Vec::new(),
             Destinations::Of(_) if !part.by_number => by_name.collect(),
             Destinations::Of(list) => {
                 let by_number = list.iter().filter_map(|destination| match destination {
@@ -115,17 +101,24 @@ impl<'a> Table<'a> {
         }
     }
 
-    fn number(&mut self, winners: Vec<u32>) -> u32 {
-        if let Some(&number) = self.numbers.get(&winners) {
+    /// The number of what wins: claimants of one precedence are either all rules, or none is.
+    fn number(&mut self, winners: &Winners) -> u32 {
+        match winners.claimants.first() {
+            Some(Claimant::Localhost | Claimant::DefaultAllow) => return RuleTable::DEFAULT_ALLOW,
+            None | Some(Claimant::DefaultDeny) => return RuleTable::NONE,
+            Some(Claimant::Rule(_)) => {}
+        }
+        if let Some(&number) = self.numbers.get(&winners.claimants) {
             return number;
         }
         let set = winners
+            .claimants
             .iter()
-            .filter_map(|&rule| self.rule(rule))
+            .filter_map(|&claimant| self.candidates.rule(claimant))
             .map(|rule| rule.reference.clone())
             .collect();
         let number = self.rules.intern(set);
-        self.numbers.insert(winners, number);
+        self.numbers.insert(winners.claimants.clone(), number);
         number
     }
 
@@ -133,9 +126,7 @@ impl<'a> Table<'a> {
         &self,
         peer: u32,
         cover: Cover,
-        action: Action,
-        winners: &Winners,
-        rule: u32,
+        (precedence, action, rule): (u32, Action, u32),
     ) -> CompiledEntry {
         let (prefix, protocol, port) = match cover {
             Cover::All => (PolicyKey::PREFIX_PEER, 0, 0),
@@ -152,7 +143,7 @@ impl<'a> Table<'a> {
                 ..PolicyKey::full(0, self.direction, peer, protocol, port)
             },
             value: PolicyEntry {
-                precedence: winners.precedence,
+                precedence,
                 rule,
                 action: action as u8,
                 prefix: prefix.to_le_bytes()[0],

@@ -4,11 +4,10 @@
 mod missed;
 mod suggest;
 
-use flowd_abi::Action;
-
 use crate::{
     evaluate::Query,
-    object::{Destination, Destinations, PeerSelector, Peers, Policy, PortRange, Rule, RuleRef},
+    object::{Destination, Destinations, PeerSelector, Peers, Policy, PortRange, Rule},
+    reference::{Effect, RuleRef},
     selector::Selector,
 };
 pub use missed::Missed;
@@ -34,7 +33,7 @@ pub fn near_misses<'a>(
         .filter(|spec| spec.subject.matches(query.subject) && spec.judges(query.direction))
         .flat_map(|spec| &spec.rules)
         .filter(|rule| {
-            rule.reference.direction == query.direction && rule.reference.action == Action::Allow
+            rule.reference.direction == query.direction && rule.reference.action == Effect::Allow
         });
     let mut found: Vec<NearMiss> = rules
         .filter_map(|rule| {

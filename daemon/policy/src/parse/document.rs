@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    Contents, cidr_group,
+    Contents, cidr_group, cluster_network_policy,
     field::{Field, Object},
     metadata::{self, Metadata},
     namespace, network_policy,
@@ -12,7 +12,8 @@ use super::{
 };
 use crate::{
     labels::{Label, Labels, SOURCE_K8S},
-    object::{Kind, Policy, PolicyRef, Spec},
+    object::{Policy, Spec},
+    reference::{Kind, PolicyRef, Turn},
     syntax,
     yaml::Node,
 };
@@ -37,7 +38,7 @@ enum Document {
 }
 
 /// Kinds with the versions they are known in.
-const KINDS: [(&str, &[&str], Document); 9] = [
+const KINDS: [(&str, &[&str], Document); 10] = [
     (
         "CiliumNetworkPolicy",
         &["cilium.io/v2"],
@@ -52,6 +53,11 @@ const KINDS: [(&str, &[&str], Document); 9] = [
         "NetworkPolicy",
         &["networking.k8s.io/v1"],
         Document::Policy(Kind::NetworkPolicy),
+    ),
+    (
+        "ClusterNetworkPolicy",
+        &["policy.networking.k8s.io/v1alpha2"],
+        Document::Policy(Kind::ClusterNetworkPolicy),
     ),
     (
         "CiliumCIDRGroup",
@@ -134,7 +140,13 @@ fn kind(root: &Field<'_>) -> Option<Document> {
     let Some((_, versions, document)) = KINDS.iter().find(|(known, ..)| *known == name) else {
         kind.error(
             format!("{:?} is not a kind flowd knows", syntax::shorten(name)),
-            format!("known are {}", KINDS.map(|(known, ..)| known).join(", ")),
+            match name {
+                "AdminNetworkPolicy" => "write a ClusterNetworkPolicy with tier: Admin".to_owned(),
+                "BaselineAdminNetworkPolicy" => {
+                    "write a ClusterNetworkPolicy with tier: Baseline".to_owned()
+                }
+                _ => format!("known are {}", KINDS.map(|(known, ..)| known).join(", ")),
+            },
         );
         return None;
     };
@@ -156,16 +168,32 @@ fn policy(root: &Field<'_>, kind: Kind) -> Option<Policy> {
             let object = root.object(&FIELDS_OF_MANY, &[])?;
             let metadata = metadata::read(&object, kind);
             let labels = spec::user_labels(&object);
-            let reference = Arc::new(reference(kind, &metadata?, labels, root));
+            let reference = Arc::new(reference(kind, &metadata?, labels, Turn::default(), root));
             let specs = specs(&object, &reference)?;
             (reference, specs)
         }
         Kind::NetworkPolicy => {
             let object = root.object(&FIELDS, &[])?;
             let metadata = metadata::read(&object, kind)?;
-            let reference = Arc::new(reference(kind, &metadata, Vec::new(), root));
+            let reference = Arc::new(reference(
+                kind,
+                &metadata,
+                Vec::new(),
+                Turn::default(),
+                root,
+            ));
             let spec = object.require("spec", "write a spec")?;
             let spec = network_policy::read(spec, &reference)?;
+            (reference, vec![spec])
+        }
+        Kind::ClusterNetworkPolicy => {
+            let object = root.object(&FIELDS, &[])?;
+            let metadata = metadata::read(&object, kind);
+            let field = object.require("spec", "write a spec")?;
+            let turn = cluster_network_policy::turn(field);
+            let turn = turn.unwrap_or_default();
+            let reference = Arc::new(reference(kind, &metadata?, Vec::new(), turn, root));
+            let spec = cluster_network_policy::read(field, &reference)?;
             (reference, vec![spec])
         }
     };
@@ -177,7 +205,13 @@ fn policy(root: &Field<'_>, kind: Kind) -> Option<Policy> {
     })
 }
 
-fn reference(kind: Kind, metadata: &Metadata, user: Vec<Label>, root: &Field<'_>) -> PolicyRef {
+fn reference(
+    kind: Kind,
+    metadata: &Metadata,
+    user: Vec<Label>,
+    turn: Turn,
+    root: &Field<'_>,
+) -> PolicyRef {
     let derived = |key, value: &str| Label::new(SOURCE_K8S, key, value);
     let mut labels = vec![
         derived(DERIVED_FROM, kind.name()),
@@ -198,6 +232,7 @@ fn reference(kind: Kind, metadata: &Metadata, user: Vec<Label>, root: &Field<'_>
         labels: Labels::from(labels),
         file: root.report().file().to_owned(),
         line: root.line(),
+        turn,
     }
 }
 

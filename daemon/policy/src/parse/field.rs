@@ -93,6 +93,16 @@ impl<'a> Field<'a> {
         })
     }
 
+    /// The object's fields that are known; others are left to whoever reads the object as a whole.
+    pub(crate) fn known(&self, known: &[&str]) -> Option<Object<'a>> {
+        let mut entries = self.entries()?;
+        entries.retain(|(name, _)| known.contains(name));
+        Some(Object {
+            field: self.clone(),
+            entries,
+        })
+    }
+
     /// All entries of an object whose keys are free.
     pub(crate) fn entries(&self) -> Option<Vec<(&'a str, Field<'a>)>> {
         let Value::Object(entries) = &self.node.value else {

@@ -3,7 +3,7 @@
 use super::field::{Field, Object};
 use crate::{
     labels::{Label, Labels, SOURCE_K8S},
-    object::Kind,
+    reference::Kind,
     syntax,
 };
 
@@ -50,11 +50,18 @@ pub(super) fn read(object: &Object<'_>, kind: Kind) -> Option<Metadata> {
         (Kind::CiliumNetworkPolicy | Kind::NetworkPolicy, Some(field)) => {
             Some(checked(field, syntax::dns_label)?)
         }
-        (Kind::CiliumClusterwideNetworkPolicy, None) => None,
+        (Kind::CiliumClusterwideNetworkPolicy | Kind::ClusterNetworkPolicy, None) => None,
         (Kind::CiliumClusterwideNetworkPolicy, Some(field)) => {
             field.refuse(
                 "a CiliumClusterwideNetworkPolicy has no namespace",
                 "remove it, or make the policy a CiliumNetworkPolicy",
+            );
+            return None;
+        }
+        (Kind::ClusterNetworkPolicy, Some(field)) => {
+            field.refuse(
+                "a ClusterNetworkPolicy has no namespace",
+                "remove it, or make the policy a NetworkPolicy",
             );
             return None;
         }

@@ -1,6 +1,8 @@
 //! From YAML documents to policies, with every default filled in.
 
 mod cidr_group;
+mod cluster_network_policy;
+mod cluster_peers;
 mod document;
 pub(crate) mod field;
 mod icmp;

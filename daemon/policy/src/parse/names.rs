@@ -40,6 +40,20 @@ fn dns_name(field: &Field<'_>, more: &str) -> Option<()> {
     None
 }
 
+/// Checks a domain name, which may start with `*.`; `None` when something was reported about it.
+pub(super) fn domain(field: &Field<'_>) -> Option<()> {
+    let text = field.text()?;
+    let name = text.strip_prefix("*.").unwrap_or(text);
+    if name.contains('*') || !name.trim_end_matches('.').contains('.') {
+        field.error(
+            format!("{:?} is not a domain name", syntax::shorten(text)),
+            "write a name with a dot, such as example.com or *.example.com",
+        );
+        return None;
+    }
+    dns_name(field, "*")
+}
+
 /// Checks a TLS server name.
 pub(super) fn server_name(field: &Field<'_>) -> Option<()> {
     dns_name(field, "*")

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use flowd_abi::{
-    Action, Direction,
+    Direction,
     protocol::{SCTP, TCP, UDP},
 };
 
@@ -15,9 +15,8 @@ use super::{
 };
 use crate::{
     labels::{NAMESPACE_KEY, SOURCE_K8S},
-    object::{
-        Destination, Destinations, PeerSelector, Peers, PolicyRef, PortRange, Rule, RuleRef, Spec,
-    },
+    object::{Destination, Destinations, PeerSelector, Peers, PortRange, Rule, Spec},
+    reference::{Effect, PolicyRef, RuleRef},
     selector::{Key, Requirement, Selector},
     subject::Subjects,
     syntax,
@@ -117,7 +116,7 @@ fn rule(
             policy: Arc::clone(policy),
             spec: None,
             direction,
-            action: Action::Allow,
+            action: Effect::Allow,
             index,
             line: field.line(),
             log: None,

@@ -12,7 +12,8 @@ use super::{
     spec::Context,
 };
 use crate::{
-    object::{Destinations, Peers, Rule, RuleRef},
+    object::{Destinations, Peers, Rule},
+    reference::RuleRef,
     subject::Subjects,
     syntax,
 };
@@ -98,7 +99,7 @@ pub(super) fn read(
             policy: Arc::clone(context.policy),
             spec: context.spec,
             direction,
-            action,
+            action: action.into(),
             index,
             line: field.line(),
             log: context.log.clone(),

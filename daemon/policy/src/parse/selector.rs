@@ -52,6 +52,15 @@ pub(super) fn read_namespaces(field: &Field<'_>) -> Option<Selector> {
     })
 }
 
+/// Reads a selector of Kubernetes on the labels of nodes: of this one, and of others.
+pub(super) fn read_nodes(field: &Field<'_>) -> Option<[Selector; 2]> {
+    let selector = read_pods(field)?;
+    Some(["host", "remote-node"].map(|kind| {
+        let here = Requirement::Exists(Key::of(SOURCE_RESERVED, kind));
+        selector.clone().and(here)
+    }))
+}
+
 fn read_with(field: &Field<'_>, key: ReadKey) -> Option<Selector> {
     let object = field.object(&["matchLabels", "matchExpressions"], &[])?;
     let mut requirements = Vec::new();

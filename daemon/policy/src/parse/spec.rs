@@ -10,7 +10,8 @@ use super::{
 };
 use crate::{
     labels::Label,
-    object::{Kind, PolicyRef, Rule, Spec},
+    object::{Rule, Spec},
+    reference::{Kind, PolicyRef},
     selector::Selector,
     subject::Subjects,
     syntax,

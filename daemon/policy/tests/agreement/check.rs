@@ -1,12 +1,15 @@
 //! Asks both engines about every connection of a small world.
 
-use std::{collections::BTreeSet, net::IpAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 use flowd_abi::{Action, Direction, PolicyKey, protocol};
 use flowd_policy::{
     Answer, Compiled, CompiledEntry, Entity, Hit, Label, Labels, MatchType, NamedPorts, Options,
-    Peer, PeerSelector, Peers, PolicySet, Query, RuleRef, RuleTable, Subject, Target, World, cidr,
-    compile, evaluate, labels, parse,
+    Peer, PeerSelector, Peers, PodClass, PolicySet, Query, RuleRef, RuleTable, Subject, Target,
+    World, cidr, compile, evaluate, labels, parse,
 };
 
 use crate::generate::{ICMP_TYPES, LOCALHOST, PORTS};
@@ -19,6 +22,8 @@ pub(crate) struct Asked {
     pub(crate) default_denied: usize,
     pub(crate) allowed_by_default: usize,
     pub(crate) unenforced: usize,
+    /// Entries worked out for a peer as a whole, since a rule passed.
+    pub(crate) worked_out: usize,
 }
 
 impl Asked {
@@ -29,6 +34,7 @@ impl Asked {
             default_denied: self.default_denied + other.default_denied,
             allowed_by_default: self.allowed_by_default + other.allowed_by_default,
             unenforced: self.unenforced + other.unenforced,
+            worked_out: self.worked_out + other.worked_out,
         }
     }
 
@@ -110,6 +116,9 @@ struct Known {
 /// Labels of this node and of another, by identity.
 const NODES: [(u32, &str, &str); 2] = [(1, "host", "edge"), (6, "remote-node", "worker")];
 
+/// What has this precedence, or a higher one, leaves nothing to other keys.
+const WORKED_OUT: u32 = 0xff_fffe << 8;
+
 /// Both engines on every subject, direction, peer and destination.
 pub(crate) fn agree(text: &str) -> Result<Asked, String> {
     let policies: PolicySet = parse("random.yaml", text)
@@ -133,8 +142,7 @@ pub(crate) fn agree(text: &str) -> Result<Asked, String> {
     for (identity, ports) in NAMED {
         world.set_named_ports(identity, ports.iter().copied().collect());
     }
-    let pods = policies.pod_prefixes();
-    world.set_pod_classes((0x0180_0000..).zip(pods).collect());
+    world.set_pod_classes(pod_classes(&policies));
     world.set_classes((0x0100_0000..).zip(policies.prefixes()).collect());
     let peers = peers(&world);
     let mut asked = Asked::default();
@@ -149,6 +157,10 @@ pub(crate) fn agree(text: &str) -> Result<Asked, String> {
             let entries = compiled
                 .direction(direction)
                 .map(|direction| &direction.entries);
+            asked.worked_out += entries.map_or(0, |entries| {
+                let ahead = |entry: &&CompiledEntry| entry.value.precedence >= WORKED_OUT;
+                entries.iter().filter(ahead).count()
+            });
             well_formed(entries.map(Vec::as_slice).unwrap_or_default())
                 .map_err(|why| format!("{why}\n{text}"))?;
             for peer in &peers {
@@ -180,6 +192,22 @@ pub(crate) fn agree(text: &str) -> Result<Asked, String> {
     Ok(asked)
 }
 
+/// One for each prefix, or for each that an identity has addresses in, where somebody passes.
+fn pod_classes(policies: &PolicySet) -> BTreeMap<u32, PodClass> {
+    let prefixes = policies.pod_prefixes();
+    let classes: BTreeSet<PodClass> = if policies.passes() {
+        let addresses = ADDRESSES.map(|(owner, address)| (owner, address.parse().unwrap()));
+        cidr::pod_classes_in_use(&prefixes, addresses)
+    } else {
+        let shared = |prefix| PodClass {
+            prefix,
+            owner: None,
+        };
+        prefixes.into_iter().map(shared).collect()
+    };
+    (0x0180_0000..).zip(classes).collect()
+}
+
 /// What the kernel's table asks of entries: keys that differ, values that repeat their key's
 /// prefix length, no rule number that means nothing, no port bits behind the prefix.
 fn well_formed(entries: &[CompiledEntry]) -> Result<(), String> {
@@ -191,7 +219,7 @@ fn well_formed(entries: &[CompiledEntry]) -> Result<(), String> {
         let port = u32::from(u16::from_be_bytes(entry.key.port));
         let free = PolicyKey::PREFIX_FULL - entry.key.prefix.max(PolicyKey::PREFIX_PROTOCOL);
         entry.key.prefix != u32::from(entry.value.prefix)
-            || entry.value.rule == RuleTable::NONE
+            || (entry.value.rule == RuleTable::NONE && entry.value.action == Action::Allow as u8)
             || port & ((1 << free) - 1) != 0
             || entry.key.prefix < PolicyKey::PREFIX_PEER
     });
@@ -209,7 +237,9 @@ fn peers(world: &World) -> Vec<Known> {
         labels: labels(identity),
         address: address(identity),
         identity,
-        class: address(identity).map_or(0, |address| cidr::class_of(world.pod_classes(), address)),
+        class: address(identity).map_or(0, |address| {
+            cidr::pod_class_of(world.pod_classes(), identity, address)
+        }),
         named_ports: world.named_ports().get(&identity).cloned(),
     });
     let outside = WORLD_ADDRESSES.map(|address| {
@@ -314,9 +344,11 @@ fn names_the_rules(
                 sides.contains(&side) || sides.contains(&Side::Any)
             })
     };
+    // What was worked out for a peer as a whole names them all.
+    let all = || wanted.iter().all(|rule| named.contains(rule));
     !named.is_empty()
         && named.iter().all(|rule| wanted.contains(rule))
-        && sides.iter().any(|&side| complete(side))
+        && (all() || sides.iter().any(|&side| complete(side)))
 }
 
 /// The sides a rule matches peers by; a NetworkPolicy's rule may match some by labels and others

@@ -8,6 +8,8 @@ use proptest::{
     sample::select,
 };
 
+use crate::generate_cluster;
+
 /// How a file says that the host is always let in.
 pub(crate) const LOCALHOST: &str = "# allow_localhost\n";
 
@@ -21,7 +23,8 @@ struct Policy {
 }
 
 /// Documents of Kubernetes NetworkPolicies: type, peers and ports of one rule each.
-const NETWORK_POLICIES: [&str; 7] = [
+const NETWORK_POLICIES: [&str; 8] = [
+    "{egress: [{to: [{ipBlock: {cidr: 0.0.0.0/0}}, {podSelector: {matchLabels: {app: api}}}], ports: [{port: web}]}]}",
     "{ingress: [{}]}",
     "{policyTypes: [Ingress, Egress]}",
     "{podSelector: {matchLabels: {app: web}}, egress: [{to: [{ipBlock: {cidr: 10.0.0.0/8, except: [10.1.2.0/24]}}]}]}",
@@ -120,8 +123,13 @@ pub(crate) const ICMP_TYPES: [u8; 4] = [0, 3, 8, 128];
 
 pub(crate) fn file() -> impl Strategy<Value = String> {
     let kubernetes = vec(select(&NETWORK_POLICIES[..]), 0..2);
-    (vec(policy(), 1..5), kubernetes, weighted(0.2)).prop_map(
-        |(policies, kubernetes, localhost)| {
+    (
+        vec(policy(), 1..5),
+        kubernetes,
+        weighted(0.2),
+        generate_cluster::policies(),
+    )
+        .prop_map(|(policies, kubernetes, localhost, cluster)| {
             let network_policy = |(index, spec): (usize, &str)| {
                 format!(
                     "---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\n\
@@ -134,9 +142,8 @@ pub(crate) fn file() -> impl Strategy<Value = String> {
                 .map(network_policy)
                 .collect();
             let localhost = if localhost { LOCALHOST } else { "" };
-            localhost.to_owned() + &text(&policies) + &kubernetes
-        },
-    )
+            localhost.to_owned() + &text(&policies) + &kubernetes + &cluster
+        })
 }
 
 fn policy() -> impl Strategy<Value = Policy> {

@@ -1,7 +1,10 @@
 //! A world that followed every change compiles to the same as one that is new.
 
+use std::collections::BTreeMap;
+
 use flowd_policy::{
-    Compiled, Labels, NamedPorts, PolicySet, RuleTable, Subject, World, compile, labels, parse,
+    Compiled, Labels, NamedPorts, PodClass, PolicySet, RuleTable, Subject, World, compile, labels,
+    parse,
 };
 use proptest::{
     collection::vec,
@@ -70,6 +73,14 @@ fn fresh(world: &World) -> World {
     fresh
 }
 
+/// Those of one identity, and of everyone, in turn.
+fn pod_classes(policies: &PolicySet) -> BTreeMap<u32, PodClass> {
+    let prefixes = policies.pod_prefixes().into_iter();
+    let classes = prefixes.zip([Some(256), None].into_iter().cycle());
+    let classes = classes.map(|(prefix, owner)| PodClass { prefix, owner });
+    (0x0180_0000..).zip(classes).collect()
+}
+
 fn compile_all(policies: &PolicySet, world: &mut World) -> Vec<Compiled> {
     let subjects: Vec<Labels> = world
         .identities()
@@ -96,7 +107,7 @@ fn following_changes_is_the_same_as_starting_anew() {
         let policies: PolicySet = parse("p.yaml", &text).unwrap().into_iter().collect();
         let mut world = World::new();
         world.set_classes((0x0100_0000..).zip(policies.prefixes()).collect());
-        world.set_pod_classes((0x0180_0000..).zip(policies.pod_prefixes()).collect());
+        world.set_pod_classes(pod_classes(&policies));
         for change in &changes {
             apply(&mut world, change);
             let expected = compile_all(&policies, &mut fresh(&world));

@@ -7,6 +7,7 @@ mod nodes;
 mod objects;
 mod peers;
 mod ports;
+mod tiers;
 
 use flowd_abi::{
     Direction,

@@ -186,7 +186,7 @@ fn to_services(rule: &str, peers: &[&str]) -> (Vec<bool>, Vec<bool>, PolicySet) 
     ];
     let ask = |set: &PolicySet| -> Vec<bool> {
         let ask =
-            |peer: &&str| answer(&all(&set), "shop/web", Direction::Egress, peer, WEB).is_allowed();
+            |peer: &&str| answer(&all(set), "shop/web", Direction::Egress, peer, WEB).is_allowed();
         peers.iter().map(ask).collect()
     };
     let known = PolicySet::assemble(&files);
@@ -233,7 +233,7 @@ fn services_stand_for_who_is_behind_them() {
         );
         assert_eq!(known, allowed, "{services}");
         assert_eq!(unknown, nobody, "{services}");
-        let policy = &set.policies().nth(0).unwrap();
+        let policy = &set.policies().next().unwrap();
         assert!(!policy.complete);
         assert!(
             policy.warnings[0]
@@ -250,7 +250,7 @@ fn a_denied_service_that_is_not_there_denies_everyone() {
     assert_eq!(known, [true, true, false, false, true]);
     assert_eq!(unknown, [false; 5]);
     assert!(
-        set.policies().nth(0).unwrap().warnings[0]
+        set.policies().next().unwrap().warnings[0]
             .message
             .ends_with("so it denies every peer")
     );
