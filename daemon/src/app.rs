@@ -20,7 +20,7 @@ use crate::{
     endpoints,
     enrich::{Directory, DirectoryHandle},
     flow::{self, Happening, Pipeline, Timeline},
-    guard::{Applier, Board, Control, Ledger, Nudge, Parts, Pulse, Reader, realtime},
+    guard::{Applier, Board, Control, HostSide, Ledger, Nudge, Parts, Pulse, Reader, realtime},
     kernel::{
         Attachments, Kernel,
         bpffs::{Lock, Pins},
@@ -114,13 +114,26 @@ impl App {
         let applied =
             Applied::open(&path).with_context(|| format!("directory {}", path.display()))?;
         let view = sources.policies.clone();
+        let sweep = Arc::clone(&side.sweep);
+        let host = HostSide::new(
+            config.host.clone(),
+            &config.state,
+            namespace(&config),
+            sweep,
+        );
+        let door = grpc::PolicyDoor {
+            applied: applied.clone(),
+            nudge: Nudge::new(wake.clone(), board.turns()),
+            operator: host.operator.clone(),
+            glass: host.glass.clone(),
+        };
         let published = Published {
             directory,
             view,
             board: board.clone(),
             timeline: log.timeline().clone(),
         };
-        let mut control = side.control(&config, published, applied.clone())?;
+        let mut control = side.control(&config, published, applied, host)?;
         control.turn();
         let pulses = ["reader", "ledger", "control"].map(Pulse::new);
         let [reading, keeping, controlling] = pulses.clone();
@@ -142,10 +155,7 @@ impl App {
             stopping,
             threads,
             pulses: pulses.into(),
-            door: grpc::PolicyDoor {
-                applied,
-                nudge: Nudge::new(wake.clone(), board.turns()),
-            },
+            door,
             wake,
             board,
             _watch: watch,
@@ -290,11 +300,9 @@ impl KernelSide {
         config: &Config,
         published: Published,
         applied: Applied,
+        host: HostSide,
     ) -> anyhow::Result<Control> {
-        let namespace = config
-            .netns
-            .as_deref()
-            .map_or_else(Namespace::own, Namespace::at);
+        let namespace = namespace(config);
         let tables = self.tables.take().context("the tables are taken once")?;
         let attachments = Attachments::new(namespace.clone(), self.pins.clone(), config.attach);
         let applier = Applier::adopt(
@@ -320,6 +328,7 @@ impl KernelSide {
         );
         let good = config.state.join("last-good");
         Ok(Control::new(Parts {
+            host,
             options: config.policy,
             endpoints: Source::new(
                 config.endpoints.clone(),
@@ -341,7 +350,7 @@ impl KernelSide {
                 |file, text| flowd_policy::read(file, text).map(|contents| vec![contents]),
             ),
             namespace,
-            resolver: Resolver::new(numbers),
+            resolver: Resolver::new(numbers).on_node(&config.host.labels),
             applier,
             directory: published.directory,
             view: published.view,
@@ -357,6 +366,11 @@ impl KernelSide {
 fn gate(config: &Reloadable) -> anyhow::Result<Gate> {
     let audit = Audit::start(&config.audit).context("the audit log")?;
     Gate::new(&config.access, &config.limits, audit).map_err(anyhow::Error::msg)
+}
+
+fn namespace(config: &Config) -> Namespace {
+    let netns = config.netns.as_deref();
+    netns.map_or_else(Namespace::own, Namespace::at)
 }
 
 /// Numbers that no earlier daemon can have handed out whose state was lost but whose tables still

@@ -1,6 +1,7 @@
 //! The configuration: flags before environment before file before defaults, checked as a whole.
 
 pub mod access;
+mod host;
 mod metrics;
 mod reloadable;
 
@@ -23,6 +24,8 @@ use crate::{
 
 pub mod observe;
 mod policy;
+
+pub use host::{HostDevices, HostSettings};
 
 /// Flags of `flowd run`. Each has an environment variable and a key in the config file.
 #[derive(Args, Clone, Debug, Default)]
@@ -115,6 +118,7 @@ struct File {
     timeouts: FileTimeouts,
     policy: policy::PolicySection,
     observe: observe::ObserveSection,
+    host: host::HostSection,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -190,6 +194,8 @@ pub struct Config {
     pub policy: flowd_policy::Options,
     /// How this node presents itself to Hubble's clients and relays.
     pub observe: observe::ObserveSection,
+    /// This node, as its own policies see it.
+    pub host: HostSettings,
 }
 
 /// What is wrong with the configuration.
@@ -408,6 +414,7 @@ fn merge(flags: Flags, file: File, problems: &mut Vec<String>) -> Result<Config,
         },
         policy: file.policy.options(),
         observe: file.observe,
+        host: file.host.settings()?,
     })
 }
 

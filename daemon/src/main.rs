@@ -9,7 +9,9 @@ use flowd::{
     capabilities,
     config::{Config, Flags},
     detach::{self, DetachFlags},
-    doctor, logging,
+    doctor,
+    glass::{self, GlassFlags},
+    logging,
 };
 
 /// Decides on every packet of the workloads it guards, and tells every verdict.
@@ -27,6 +29,8 @@ enum Command {
     Run(Box<Flags>),
     /// Undo everything: programs, tables and pins. Workloads are no longer guarded.
     Detach(DetachFlags),
+    /// Put policies for this node out of force where no daemon answers, or back in force.
+    BreakGlass(GlassFlags),
     /// Say what this host and this user can do.
     Doctor(DetachFlags),
 }
@@ -42,6 +46,7 @@ fn main() -> ExitCode {
             }
         },
         Command::Detach(flags) => detach::run(&flags),
+        Command::BreakGlass(flags) => glass::run(&flags),
         Command::Doctor(flags) => return doctor::run(&flags),
     };
     match result {

@@ -121,7 +121,7 @@ fn decide<T: Tables>(
 /// The packet's connection, if it is known and not over: the stored verdict stands, unless another
 /// generation made it.
 #[inline(always)]
-fn connected<T: Tables>(
+pub(crate) fn connected<T: Tables>(
     tables: &mut T,
     scene: &Scene,
     facts: &Facts,
@@ -275,6 +275,10 @@ fn rejudge<T: Tables>(tables: &mut T, scene: &Scene, key: &ConnectionKey) {
     let Some(connection) = tables.connection(key) else {
         return;
     };
+    if connection.marks & Marks::KEPT != 0 {
+        stays(tables, scene, key);
+        return;
+    }
     let origin = connection.origin();
     let port = policy_port(key, connection, origin);
     let mut judgement = judge::judge(tables, &scene.endpoint, key, origin, port);
@@ -301,6 +305,17 @@ fn rejudge<T: Tables>(tables: &mut T, scene: &Scene, key: &ConnectionKey) {
         entry.match_type = judgement.match_type;
         entry.peer_identity = judgement.peer.identity;
         entry.peer_class = judgement.peer.class;
+        entry.generation = scene.endpoint.generation;
+    }
+}
+
+/// A kept connection moves on to the generation of now with its verdict.
+#[inline(always)]
+fn stays<T: Tables>(tables: &mut T, scene: &Scene, key: &ConnectionKey) {
+    let peer = judge::peer(tables, &key.remote);
+    if let Some(entry) = tables.connection(key) {
+        entry.peer_identity = peer.identity;
+        entry.peer_class = peer.class;
         entry.generation = scene.endpoint.generation;
     }
 }
@@ -337,7 +352,7 @@ fn remembered(connection: &Connection, verdict: Verdict, reply: bool) -> Judgeme
 /// A later fragment quotes nothing: what lies where the quote would be is anything. An error with
 /// a forged source is left to be judged, which finds that.
 #[inline(always)]
-fn related<P: Packet, T: Tables>(
+pub(crate) fn related<P: Packet, T: Tables>(
     packet: &P,
     tables: &mut T,
     scene: &Scene,

@@ -9,6 +9,7 @@
 
 pub mod deny;
 pub mod engine;
+pub mod host;
 pub mod judge;
 pub mod notice;
 pub mod open;

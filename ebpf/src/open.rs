@@ -103,7 +103,12 @@ pub fn spoofed<T: Tables>(
 }
 
 #[inline(always)]
-fn opened(connection: &mut Connection, scene: &Scene, facts: &Facts, judgement: &Judgement) {
+pub(crate) fn opened(
+    connection: &mut Connection,
+    scene: &Scene,
+    facts: &Facts,
+    judgement: &Judgement,
+) {
     let (verdict, reason) = judgement.verdict.to_numbers();
     let (sent, received) = match scene.direction {
         Direction::Egress => (1, 0),

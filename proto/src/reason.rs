@@ -138,7 +138,18 @@ pub const fn of_forward(reason: ForwardReason) -> ForwardText {
         ),
         ForwardReason::Neighbour => (
             "neighbour",
-            "ARP and IPv6 neighbour discovery are never cut.",
+            "ARP and IPv6 neighbour discovery are never cut; on the host's own devices IGMP and its \
+             DHCP neither.",
+        ),
+        ForwardReason::OperatorGuard => (
+            "operator_guard",
+            "It is the connection through which a host policy was applied: it is kept until it ends, \
+             whatever the policies say.",
+        ),
+        ForwardReason::Masqueraded => (
+            "masqueraded",
+            "Somebody behind this host talks under the host's own address (source NAT); host policies \
+             do not judge what is not the host's own.",
         ),
     };
     ForwardText { name, meaning }

@@ -3,6 +3,7 @@
 pub mod filters;
 mod flag_table;
 pub mod flags;
+mod host;
 pub mod observe;
 pub mod policy;
 mod server;
@@ -17,6 +18,7 @@ use clap_complete::Shell;
 
 pub use filters::{FilterTerms, Term};
 pub use flags::{Field, Side};
+pub use host::{BreakGlassArgs, HostCommand, Switch};
 pub use observe::ObserveArgs;
 pub use policy::{ApplyArgs, PolicyCommand, TestArgs, TestOutput, ValidateArgs, ValidateOutput};
 pub use server::{DEFAULT_SERVER, ServerArgs};
@@ -103,6 +105,9 @@ pub enum Command {
         #[command(subcommand)]
         what: ConfigCommand,
     },
+    /// See to this node's own policies
+    #[command(subcommand)]
+    Host(HostCommand),
     /// Print a completion script for a shell
     ///
     /// For bash: source <(flowctl completion bash)

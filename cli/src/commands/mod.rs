@@ -3,6 +3,7 @@
 mod config;
 mod events;
 mod explain;
+mod host;
 mod input_file;
 mod list;
 mod merge;
@@ -40,6 +41,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Why(args) => asynchronously(why::run(&server, &args)),
         Command::Explain { reason } => explain::run(reason.as_deref()),
         Command::Policy(command) => policy::run(&server, &command),
+        Command::Host(command) => asynchronously(host::run(&server, command)),
         Command::Completion { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "flowctl", &mut script);
@@ -60,6 +62,11 @@ fn asynchronously(work: impl Future<Output = Result<(), Failure>>) -> Result<(),
 
 async fn channel(server: &ServerArgs) -> Result<client::Connection, Failure> {
     client::connect(server).await
+}
+
+/// The session this runs in, for the daemon to keep it (ssh(1)).
+fn ssh_connection() -> String {
+    std::env::var("SSH_CONNECTION").unwrap_or_default()
 }
 
 /// A request with the deadline of a single answer.

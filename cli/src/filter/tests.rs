@@ -17,6 +17,7 @@ fn terms(line: &str) -> Result<Vec<Term>, clap::Error> {
         | Command::List { .. }
         | Command::Completion { .. }
         | Command::Policy(_)
+        | Command::Host(_)
         | Command::Why(_)
         | Command::Watch { .. }
         | Command::Reflect

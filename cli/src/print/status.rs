@@ -29,6 +29,10 @@ pub(super) fn flowd(status: &StatusResponse, paint: Paint) -> io::Result<String>
         writeln!(text, "  {}", paint.ink(Ink::Bad, clean(problem)))?;
     }
     endpoints(&status.endpoints, paint, &mut text)?;
+    for kept in status.host.iter().flat_map(|host| &host.kept) {
+        let (peer, own) = (clean(&kept.peer), clean(&kept.own));
+        writeln!(text, "  {peer} to {own} is kept whatever the policies say")?;
+    }
     policies(&status.policies, &status.source_errors, paint, &mut text)?;
     if let Some(ledger) = &status.ledger {
         self::ledger(ledger, paint, &mut text)?;

@@ -66,6 +66,7 @@ pub const CALLS: &[Call] = &[
     call("/flowd.v1.Policies/Apply", Right::Change),
     call("/flowd.v1.Policies/Confirm", Right::Change),
     call("/flowd.v1.Policies/Delete", Right::Change),
+    call("/flowd.v1.Policies/BreakGlass", Right::Change),
     call("/flowd.v1.Policies/List", Right::See),
     stream("/flowd.v1.Timeline/GetEvents", Right::See),
     call("/grpc.health.v1.Health/Check", Right::Ask),

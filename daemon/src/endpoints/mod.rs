@@ -5,5 +5,5 @@ mod seed;
 mod spec;
 
 pub use file::parse;
-pub use seed::connections;
+pub use seed::{OpenConnection, connections, sockets};
 pub use spec::{Addresses, Attach, EndpointSpec};

@@ -3,7 +3,10 @@
 //! Judging a live connection needs to know who opened it, which no packet in its middle tells. The
 //! socket table does: a local port somebody listens on was connected to, any other one connected.
 
-use std::{fs, io, net::IpAddr};
+use std::{
+    fs, io,
+    net::{IpAddr, SocketAddr},
+};
 
 use flowd_abi::{
     Address, Connection, ConnectionKey, Direction, ForwardReason, Verdict,
@@ -26,6 +29,22 @@ struct Socket {
     local: (IpAddr, u16),
     remote: (IpAddr, u16),
     state: u8,
+    inode: u64,
+}
+
+/// An open connection of a socket table.
+#[derive(Clone, Copy, Debug)]
+pub struct OpenConnection {
+    /// The end in this namespace.
+    pub own: SocketAddr,
+    /// The other end.
+    pub peer: SocketAddr,
+    /// Number of the socket's inode.
+    pub inode: u64,
+    /// Its key in the connection table.
+    pub key: ConnectionKey,
+    /// Its entry there.
+    pub connection: Connection,
 }
 
 /// The open connections in a namespace, as entries of the connection table.
@@ -38,6 +57,16 @@ pub fn connections(
     endpoint: u32,
     now: u64,
 ) -> io::Result<Vec<(ConnectionKey, Connection)>> {
+    let open = sockets(namespace, endpoint, now)?.into_iter();
+    Ok(open.map(|open| (open.key, open.connection)).collect())
+}
+
+/// The same, with what the socket table says of each.
+///
+/// # Errors
+///
+/// When the namespace cannot be entered or its tables cannot be read.
+pub fn sockets(namespace: &Namespace, endpoint: u32, now: u64) -> io::Result<Vec<OpenConnection>> {
     let tables = namespace.run(|| {
         // The thread's own view: the daemon's other threads are in another namespace.
         let read = |name: &str| fs::read_to_string(format!("/proc/thread-self/net/{name}"));
@@ -54,8 +83,14 @@ pub fn connections(
             .map(|socket| socket.local.1)
             .collect();
         for socket in &sockets {
-            if let Some(seed) = seed(number, socket, &listening, endpoint, now) {
-                seeds.push(seed);
+            if let Some((key, connection)) = seed(number, socket, &listening, endpoint, now) {
+                seeds.push(OpenConnection {
+                    own: socket.local.into(),
+                    peer: socket.remote.into(),
+                    inode: socket.inode,
+                    key,
+                    connection,
+                });
             }
         }
     }
@@ -120,16 +155,19 @@ fn seed(
     Some((key, connection))
 }
 
-/// `  sl  local_address rem_address   st …`, addresses in hex, each 32-bit word in host order.
+/// `  sl  local_address rem_address   st … inode`, addresses in hex, each 32-bit word in host order.
 fn socket(line: &str) -> Option<Socket> {
     let mut fields = line.split_whitespace().skip(1);
     let local = address(fields.next()?)?;
     let remote = address(fields.next()?)?;
     let state = u8::from_str_radix(fields.next()?, 16).ok()?;
+    // Queues, timer, retransmits, owner and time-out come before it.
+    let inode = fields.nth(5)?.parse().ok()?;
     Some(Socket {
         local,
         remote,
         state,
+        inode,
     })
 }
 
@@ -162,11 +200,12 @@ mod tests {
 
     #[test]
     fn reads_a_line_of_the_socket_table() {
-        let line = "   0: 0101A8C0:1F90 0201A8C0:D431 01 00000000:00000000 00:00000000 00000000 0";
+        let line =
+            "   0: 0101A8C0:1F90 0201A8C0:D431 01 00000000:00000000 00:00000000 00000000 0 0 77 1";
         let read = socket(line).expect("a socket");
         assert_eq!(read.local, ("192.168.1.1".parse().unwrap(), 8080));
         assert_eq!(read.remote, ("192.168.1.2".parse().unwrap(), 0xd431));
-        assert_eq!(read.state, TCP_ESTABLISHED);
+        assert_eq!((read.state, read.inode), (TCP_ESTABLISHED, 77));
         assert_eq!(socket("  sl  local_address rem_address   st"), None);
     }
 
@@ -183,6 +222,7 @@ mod tests {
             local: ("10.0.0.1".parse().unwrap(), local),
             remote: ("10.0.0.2".parse().unwrap(), remote),
             state: TCP_ESTABLISHED,
+            inode: 0,
         };
         let origin = |socket: Socket| {
             seed(protocol::TCP, &socket, &listening, 7, 1).map(|(_, seed)| seed.origin())

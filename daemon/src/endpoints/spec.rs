@@ -50,8 +50,16 @@ pub enum Attach {
 }
 
 impl EndpointSpec {
-    /// `namespace/name`.
+    /// `namespace/name`, or the name alone of what is in no namespace.
     pub fn key(&self) -> String {
+        if self.namespace.is_empty() {
+            return self.name.clone();
+        }
         format!("{}/{}", self.namespace, self.name)
+    }
+
+    /// Whether it is the host itself and no workload.
+    pub fn is_host(&self) -> bool {
+        self.labels.is_reserved("host")
     }
 }

@@ -17,11 +17,9 @@ use std::{
 use flowd_abi::{Endpoint, Peer, PolicyKey, endpoint::EndpointFlags};
 use thiserror::Error;
 
-use super::monotonic;
 use crate::{
-    endpoints,
     kernel::{
-        Attachments, Kernel,
+        Attachments, Kernel, Side,
         attach::AttachError,
         sweep::Sweep,
         tables::{TableError, Tables},
@@ -44,7 +42,7 @@ pub enum ApplyError {
 /// The hand that writes.
 pub struct Applier {
     pub(super) kernel: Arc<Mutex<Kernel>>,
-    sweep: Arc<Mutex<Sweep>>,
+    pub(super) sweep: Arc<Mutex<Sweep>>,
     pub(super) tables: Tables,
     pub(super) attachments: Attachments,
     /// What the endpoint table holds, with the device each entry is about.
@@ -125,6 +123,8 @@ impl Applier {
         };
         // What an earlier plan did not come to write is written by this one.
         let peers_change = *plan.peers != self.peers;
+        let waking = self.waking(plan);
+        waking.iter().for_each(|endpoint| self.seed(endpoint, plan));
         for (ifindex, endpoint) in guarded() {
             if !peers_change {
                 self.put_endpoint(*ifindex, endpoint, endpoint.value)?;
@@ -143,6 +143,8 @@ impl Applier {
                 self.put_endpoint(*ifindex, endpoint, endpoint.value)?;
             }
         }
+        // Once more for what was opened in between.
+        waking.iter().for_each(|endpoint| self.seed(endpoint, plan));
         self.remove_endpoints(plan)?;
         self.retire_policies(plan);
         Ok(failed)
@@ -228,14 +230,15 @@ impl Applier {
             let new = known.is_none();
             if !adopted {
                 // Once before the first packet is met, and again for what was opened in between.
-                self.seed(endpoint);
+                self.seed(endpoint, plan);
             }
             // One workload too many keeps nobody else from their policies.
             if new && let Err(error) = self.learn(*ifindex, endpoint) {
                 failed.insert(*ifindex, error.to_string());
                 continue;
             }
-            if let Err(error) = self.attach_one(&endpoint.device, *ifindex) {
+            self.take_off_the_others(*ifindex, endpoint);
+            if let Err(error) = self.attach_one(endpoint, *ifindex) {
                 failed.insert(*ifindex, error.to_string());
                 if new {
                     self.tables.remove_endpoint(*ifindex)?;
@@ -247,7 +250,7 @@ impl Applier {
                 endpoint.device.as_ref().clone_into(device);
             }
             if !adopted {
-                self.seed(endpoint);
+                self.seed(endpoint, plan);
             }
         }
         Ok(failed)
@@ -258,7 +261,7 @@ impl Applier {
         let learning = Endpoint {
             id: endpoint.value.id,
             identity: endpoint.value.identity,
-            flags: endpoint.value.flags & EndpointFlags::OFF,
+            flags: endpoint.value.flags & (EndpointFlags::OFF | EndpointFlags::HOST),
             ..Endpoint::default()
         };
         self.tables.put_endpoint(ifindex, &learning)?;
@@ -266,40 +269,25 @@ impl Applier {
         Ok(())
     }
 
-    pub(super) fn attach_one(&self, device: &str, ifindex: u32) -> Result<(), AttachError> {
+    pub(super) fn attach_one(
+        &self,
+        endpoint: &PlannedEndpoint,
+        ifindex: u32,
+    ) -> Result<(), AttachError> {
         let mut kernel = self.kernel.lock().unwrap_or_else(PoisonError::into_inner);
-        self.attachments.attach(&mut kernel, device, ifindex)
+        let whose = Side::of(&endpoint.value);
+        self.attachments
+            .attach(&mut kernel, &endpoint.device, ifindex, whose)
     }
 
-    fn seed(&self, endpoint: &PlannedEndpoint) {
-        let Some(namespace) = &endpoint.namespace else {
-            return;
-        };
-        let name = endpoint.spec.key();
-        let seeds = match endpoints::connections(namespace, endpoint.value.id, monotonic()) {
-            Ok(seeds) => seeds,
-            Err(error) => {
-                tracing::warn!(endpoint = name, %error, "open connections cannot be read; packets in their middle are judged as they come");
-                return;
-            }
-        };
-        let mut sweep = self.sweep.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut taken = 0;
-        for (key, connection) in &seeds {
-            match sweep.seed(key, connection) {
-                Ok(new) => taken += usize::from(new),
-                Err(error) => {
-                    tracing::warn!(endpoint = name, %error, "an open connection cannot be entered");
-                    return;
-                }
-            }
+    /// A device that was a workload's and becomes the host's, or the other way round.
+    fn take_off_the_others(&self, ifindex: u32, endpoint: &PlannedEndpoint) {
+        let known = self.endpoints.get(&ifindex);
+        if known.is_some_and(|(known, _)| Side::of(known) != Side::of(&endpoint.value))
+            && let Err(error) = self.attachments.detach(&endpoint.device, ifindex)
+        {
+            tracing::warn!(ifindex, %error, "cannot take the other programs off a device");
         }
-        tracing::info!(
-            endpoint = name,
-            open = seeds.len(),
-            taken,
-            "open connections entered"
-        );
     }
 
     fn put_endpoint(

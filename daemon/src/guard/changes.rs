@@ -102,7 +102,7 @@ impl Changes {
     /// Tells what became of workloads and their addresses.
     pub(super) fn endpoints(&mut self, plan: &Plan) {
         let mut gone = std::mem::take(&mut self.endpoints);
-        for planned in plan.endpoints.values() {
+        for planned in plan.each() {
             let (key, mut facts) = (planned.spec.key(), endpoint_facts(planned));
             match gone.remove(&key) {
                 None => self.tell(Happening::Endpoint(Change::Added, facts.clone())),
@@ -125,7 +125,7 @@ impl Changes {
 
     fn addresses(&mut self, plan: &Plan) {
         let mut gone = std::mem::take(&mut self.addresses);
-        for planned in plan.endpoints.values() {
+        for planned in plan.each() {
             for address in planned.addresses.iter() {
                 let before = gone.remove(address).and_then(|known| known.identity);
                 let facts = AddressFacts {

@@ -19,6 +19,7 @@ use super::{
     applier::Applier,
     changes::Changes,
     discover::{self, Failure},
+    host::HostSide,
     names, namespaces, realtime,
 };
 use crate::{
@@ -57,6 +58,8 @@ pub struct Parts {
     pub applied: Applied,
     /// Their files.
     pub applied_files: Source<Contents>,
+    /// The host itself.
+    pub host: HostSide,
     /// The namespace whose devices are guarded.
     pub namespace: Namespace,
     /// The resolver.
@@ -142,6 +145,9 @@ impl Control {
         let endpoints_changed = self.parts.endpoints.refresh();
         self.problem = None;
         self.undo_overdue();
+        if let Err(error) = self.parts.host.operator.uphold() {
+            self.problem = Some(format!("the operator's connection: {error}"));
+        }
         let policies_changed = self.parts.policies.refresh() | self.parts.applied_files.refresh();
         if policies_changed {
             self.set = policy_set(&[&self.parts.policies, &self.parts.applied_files])
@@ -175,6 +181,7 @@ impl Control {
         if let Err(error) = self.parts.applier.collect_garbage(Instant::now()) {
             self.problem = Some(error.to_string());
         }
+        self.parts.host.say();
         self.publish();
         self.parts.board.turned();
     }
@@ -226,7 +233,14 @@ impl Control {
 
     fn reconcile(&mut self, changed: bool) {
         let plan = self.parts.resolver.plan();
-        let found = discover::find(&self.specs, &self.host, |spec| plan.guarded(spec));
+        let mut found = discover::find(&self.specs, &self.host, |spec| plan.guarded(spec));
+        let Parts {
+            host,
+            node_name,
+            namespace,
+            ..
+        } = &self.parts;
+        host.find(node_name, &self.set, &self.host, namespace, &mut found);
         self.failures = found.failures;
         self.failures.extend(self.overladen.iter().cloned());
         self.kept = found.kept;
@@ -341,7 +355,8 @@ impl Control {
         let files = policies.texts().chain(applied_files.texts()).collect();
         let host = discover::host_addresses(&self.host);
         view.store(PolicyView::of(resolver.plan(), &self.set, host, files));
-        directory.store(names::directory(node_name, resolver, &self.host));
+        let node = &self.parts.host.settings.labels;
+        directory.store(names::directory(node_name, node, resolver, &self.host));
     }
 
     fn save(&mut self) {

@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use flowd_abi::Peer;
+use flowd_policy::Labels;
+
 use crate::{
     enrich::{Directory, Workload},
     kernel::links::Link,
@@ -9,7 +12,12 @@ use crate::{
 };
 
 /// Everything the flows of this plan, and of those before it, may name.
-pub(super) fn directory(node_name: &str, resolver: &Resolver, host: &[Link]) -> Directory {
+pub(super) fn directory(
+    node_name: &str,
+    node: &Labels,
+    resolver: &Resolver,
+    host: &[Link],
+) -> Directory {
     let (numbers, plan) = (resolver.numbers(), resolver.plan());
     let mut directory = Directory {
         node_name: node_name.to_owned(),
@@ -23,6 +31,8 @@ pub(super) fn directory(node_name: &str, resolver: &Resolver, host: &[Link]) -> 
         let labels: Arc<[String]> = labels.split(',').map(str::to_owned).collect();
         directory.identities.insert(*identity, labels);
     }
+    let node: Arc<[String]> = node.iter().map(ToString::to_string).collect();
+    directory.identities.insert(Peer::HOST_IDENTITY, node);
     for (prefix, class) in &numbers.classes {
         directory.classes.insert(*class, prefix.to_string());
     }
@@ -41,13 +51,20 @@ pub(super) fn directory(node_name: &str, resolver: &Resolver, host: &[Link]) -> 
             .iter()
             .map(ToString::to_string)
             .collect();
+        // To clients the host is its identity and no pod: it has no name, and as a peer is found by
+        // its identity alone.
+        let (name, addresses) = if endpoint.spec.is_host() {
+            (String::new(), Vec::new())
+        } else {
+            (endpoint.spec.name.clone(), endpoint.addresses.to_vec())
+        };
         directory.add(Workload {
             endpoint_id: endpoint.value.id,
             identity: endpoint.value.identity,
             namespace: endpoint.spec.namespace.clone(),
-            name: endpoint.spec.name.clone(),
+            name,
             labels,
-            addresses: endpoint.addresses.to_vec(),
+            addresses,
             workloads: Vec::new(),
         });
     }

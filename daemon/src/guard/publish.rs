@@ -62,12 +62,14 @@ impl Control {
         ]
         .concat();
         let repaired = self.repaired;
+        let host = self.parts.host.status();
         self.parts.board.update(|status: &mut Status| {
             status.desired_generation = u64::from(desired);
             if !behind {
                 status.enforced_generation = u64::from(desired);
             }
             status.endpoints = endpoints;
+            status.host = host;
             status.losses = vec![(REPAIRED.to_owned(), repaired)];
             status.policies = policies;
             status.source_errors = source_errors;
@@ -81,11 +83,7 @@ impl Control {
     fn policies(&self) -> Vec<PolicyStatus> {
         let plan = self.parts.resolver.plan();
         let mut selected: HashMap<&str, u32> = HashMap::new();
-        for name in plan
-            .endpoints
-            .values()
-            .flat_map(|planned| planned.policies.iter())
-        {
+        for name in plan.each().flat_map(|planned| planned.policies.iter()) {
             *selected.entry(name).or_default() += 1;
         }
         self.set

@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, sync::PoisonError};
 
 use super::applier::Applier;
-use crate::resolve::Plan;
+use crate::{
+    kernel::Side,
+    resolve::{Plan, PlannedEndpoint},
+};
 
 /// What a pinned link means that takes our program and does not bring it to the device.
 const ELSEWHERE: &str = "the pinned link of this device number is on a device of another network \
@@ -19,18 +22,18 @@ impl Applier {
                 .endpoints
                 .get(ifindex)
                 .is_some_and(|(_, device)| !device.is_empty());
-            if !attached || self.are_on(&endpoint.device) {
+            if !attached || self.are_on(endpoint) {
                 continue;
             }
             tracing::warn!(
                 device = &*endpoint.device,
                 "somebody took our programs off; attaching again"
             );
-            match self.attach_one(&endpoint.device, *ifindex) {
+            match self.attach_one(endpoint, *ifindex) {
                 Err(error) => {
                     failed.insert(*ifindex, error.to_string());
                 }
-                Ok(()) if !self.are_on(&endpoint.device) => {
+                Ok(()) if !self.are_on(endpoint) => {
                     failed.insert(*ifindex, ELSEWHERE.to_owned());
                 }
                 Ok(()) => {}
@@ -39,8 +42,12 @@ impl Applier {
         failed
     }
 
-    fn are_on(&self, device: &str) -> bool {
+    fn are_on(&self, endpoint: &PlannedEndpoint) -> bool {
         let mut kernel = self.kernel.lock().unwrap_or_else(PoisonError::into_inner);
-        self.attachments.are_on(&mut kernel, device).unwrap_or(true)
+        let whose = Side::of(&endpoint.value);
+        let on = self
+            .attachments
+            .are_on(&mut kernel, &endpoint.device, whose);
+        on.unwrap_or(true)
     }
 }

@@ -1,4 +1,5 @@
-//! Attaching the two programs to a workload's host-side device, and finding them again.
+//! Attaching the two programs to a workload's host-side device or to one of the host's own, and
+//! finding them again.
 //!
 //! On TCX (kernel 6.6) the links are pinned, one file for each device and direction, and updated
 //! in place after a restart: at no moment is the device without its programs. On clsact the filter
@@ -14,7 +15,7 @@ use aya::{
     },
     util::KernelVersion,
 };
-use flowd_abi::Direction;
+use flowd_abi::{Endpoint, endpoint::EndpointFlags};
 use thiserror::Error;
 
 use super::{bpffs::Pins, namespace::Namespace, object::Kernel};
@@ -94,11 +95,44 @@ pub struct Attachments {
     tcx: bool,
 }
 
-/// Each direction with its program and the side of the host's device it sits on.
-const HOOKS: [(Direction, &str, TcAttachType); 2] = [
-    (Direction::Egress, "from_workload", TcAttachType::Ingress),
-    (Direction::Ingress, "to_workload", TcAttachType::Egress),
-];
+/// Whose packets a device's programs judge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// Those of the workload behind the device.
+    Workload,
+    /// The host's own.
+    Host,
+}
+
+/// A program, the side of the device it sits on and the name of its pin.
+type Hook = (&'static str, TcAttachType, &'static str);
+
+impl Side {
+    const BOTH: [Self; 2] = [Self::Workload, Self::Host];
+
+    /// Whose packets these programs judge.
+    pub const fn of(endpoint: &Endpoint) -> Self {
+        if endpoint.has(EndpointFlags::HOST) {
+            Self::Host
+        } else {
+            Self::Workload
+        }
+    }
+
+    /// What a workload sends comes in at its device; what the host sends goes out.
+    const fn hooks(self) -> [Hook; 2] {
+        match self {
+            Self::Workload => [
+                ("from_workload", TcAttachType::Ingress, "from"),
+                ("to_workload", TcAttachType::Egress, "to"),
+            ],
+            Self::Host => [
+                ("from_host", TcAttachType::Egress, "from-host"),
+                ("to_host", TcAttachType::Ingress, "to-host"),
+            ],
+        }
+    }
+}
 
 impl Attachments {
     /// Attachments in `namespace`, pinned under `pins`.
@@ -121,11 +155,17 @@ impl Attachments {
     /// # Errors
     ///
     /// When the device is gone or the kernel refuses.
-    pub fn attach(&self, kernel: &mut Kernel, device: &str, index: u32) -> Result<(), AttachError> {
+    pub fn attach(
+        &self,
+        kernel: &mut Kernel,
+        device: &str,
+        index: u32,
+        whose: Side,
+    ) -> Result<(), AttachError> {
         self.namespace.run(|| {
-            for (direction, program, side) in HOOKS {
+            for (program, side, pin) in whose.hooks() {
                 if self.tcx {
-                    self.attach_tcx(kernel, device, self.pin(index, direction), program, side)?;
+                    self.attach_tcx(kernel, device, self.pin(index, pin), program, side)?;
                 } else {
                     attach_clsact(kernel, device, program, side)?;
                 }
@@ -134,15 +174,15 @@ impl Attachments {
         })?
     }
 
-    /// Takes both programs off a device. A device that is gone took them along.
+    /// Takes our programs off a device, whosever packets they judge. A device that is gone took them along.
     ///
     /// # Errors
     ///
     /// When a pin cannot be removed or the kernel refuses.
     pub fn detach(&self, device: &str, index: u32) -> Result<(), AttachError> {
         self.namespace.run(|| {
-            for (direction, program, side) in HOOKS {
-                let path = self.pin(index, direction);
+            for (program, side, pin) in Side::BOTH.into_iter().flat_map(Side::hooks) {
+                let path = self.pin(index, pin);
                 match fs::remove_file(&path) {
                     Ok(()) => {}
                     Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -161,14 +201,15 @@ impl Attachments {
     /// # Errors
     ///
     /// When the namespace cannot be entered.
-    pub fn are_on(&self, kernel: &mut Kernel, device: &str) -> io::Result<bool> {
+    pub fn are_on(&self, kernel: &mut Kernel, device: &str, whose: Side) -> io::Result<bool> {
         if !self.tcx {
             return Ok(true);
         }
-        let ids = HOOKS.map(|(_, program, _)| kernel.program_id(program));
+        let hooks = whose.hooks();
+        let ids = hooks.map(|(program, _, _)| kernel.program_id(program));
         self.namespace.run(|| {
-            HOOKS.iter().zip(ids).all(|((_, _, side), id)| {
-                let (_, programs) = SchedClassifier::query_tcx(device, *side).unwrap_or_default();
+            hooks.into_iter().zip(ids).all(|((_, side, _), id)| {
+                let (_, programs) = SchedClassifier::query_tcx(device, side).unwrap_or_default();
                 programs.iter().any(|program| Some(program.id()) == id)
             })
         })
@@ -190,12 +231,8 @@ impl Attachments {
         indices
     }
 
-    fn pin(&self, index: u32, direction: Direction) -> PathBuf {
-        let side = match direction {
-            Direction::Ingress => "to",
-            Direction::Egress => "from",
-        };
-        self.pins.links().join(format!("{index}-{side}"))
+    fn pin(&self, index: u32, name: &str) -> PathBuf {
+        self.pins.links().join(format!("{index}-{name}"))
     }
 
     fn attach_tcx(

@@ -5,6 +5,7 @@ pub mod attach;
 pub mod batch;
 pub mod bpffs;
 pub mod counters;
+pub mod host;
 pub mod links;
 pub mod namespace;
 pub mod object;
@@ -12,5 +13,5 @@ pub mod rings;
 pub mod sweep;
 pub mod tables;
 
-pub use attach::{AttachMode, Attachments};
+pub use attach::{AttachMode, Attachments, Side};
 pub use object::{Kernel, Sizes, Timeouts};

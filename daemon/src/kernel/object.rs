@@ -162,7 +162,14 @@ pub struct Kernel {
 }
 
 /// Names of the programs, as the kernel shows them.
-pub const PROGRAMS: [&str; 4] = ["from_workload", "to_workload", "sweep_flows", "empty"];
+pub const PROGRAMS: [&str; 6] = [
+    "from_workload",
+    "to_workload",
+    "from_host",
+    "to_host",
+    "sweep_flows",
+    "empty",
+];
 
 impl Kernel {
     /// Loads the object; its maps are those pinned under `pins` where they exist, and pinned there

@@ -11,7 +11,7 @@ use aya::{
     programs::{ProgramError, SchedClassifier, TestRun as _, TestRunOptions},
 };
 use flowd_abi::{
-    Connection, ConnectionKey, Denied,
+    Connection, ConnectionKey, Denied, ForwardReason, Verdict,
     connection::{Marks, State},
     protocol,
     sweep::{KEYS_AT, MAX_KEYS, TABLE_CONNECTIONS, TABLE_DENIED},
@@ -122,6 +122,35 @@ impl Sweep {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Makes a connection pass whatever the policies say, known to the table or not; whether it did
+    /// not before. The sweep tells it.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses.
+    pub fn keep(&mut self, key: &ConnectionKey, seed: &Connection) -> Result<bool, MapError> {
+        let known = match self.connections.get(key, 0) {
+            Ok(known) if known.marks & Marks::KEPT != 0 => return Ok(false),
+            Ok(known) => known,
+            Err(MapError::KeyNotFound) => *seed,
+            Err(error) => return Err(error),
+        };
+        let (verdict, reason) = Verdict::Forward(ForwardReason::OperatorGuard).to_numbers();
+        let kept = Connection {
+            verdict,
+            reason,
+            rule: 0,
+            policy: 0,
+            match_type: 0,
+            // The next packet brings who the peer is and the generation of now.
+            generation: 0,
+            marks: known.marks | Marks::KEPT | Marks::UNTOLD_VERDICT,
+            ..known
+        };
+        self.connections.insert(key, kept, 0)?;
+        Ok(true)
     }
 
     /// A packet that came before the socket table was read has entered its connection as opened by

@@ -201,6 +201,16 @@ fn state(status: &Status) -> Vec<Family> {
         )
         .with(&[("state", "desired")], number(status.desired_generation))
         .with(&[("state", "enforced")], number(status.enforced_generation)),
+        Family::gauge(
+            "flowd_host_break_glass",
+            "Whether policies for this node are out of force (1), by hand.",
+        )
+        .with(&[], number(status.host.broken_since.is_some().into())),
+        Family::gauge(
+            "flowd_host_kept_connections",
+            "Connections kept whatever the policies for this node say.",
+        )
+        .with(&[], number(status.host.kept.len() as u64)),
         Family::gauge("flowd_connections", "Entries in the connection table.")
             .with(&[], number(status.connections)),
         Family::gauge(

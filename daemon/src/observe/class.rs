@@ -111,7 +111,10 @@ impl Judged {
             | (EventKind::Open | EventKind::Verdict, Verdict::Audit(_))
             | (EventKind::Open, Verdict::Forward(ForwardReason::Allowed)) => Class::PolicyVerdict,
             (EventKind::Open, Verdict::Forward(reason)) => Class::Trace(match reason {
-                ForwardReason::Unenforced | ForwardReason::Allowed => TraceReason::New,
+                ForwardReason::Unenforced
+                | ForwardReason::Allowed
+                | ForwardReason::OperatorGuard
+                | ForwardReason::Masqueraded => TraceReason::New,
                 ForwardReason::Reply => TraceReason::Reply,
                 ForwardReason::Related => TraceReason::Related,
                 ForwardReason::Neighbour => TraceReason::Unknown,

@@ -118,7 +118,12 @@ impl PolicyList {
             Verdict::Forward(
                 ForwardReason::Allowed | ForwardReason::Reply | ForwardReason::Related,
             ) => true,
-            Verdict::Forward(ForwardReason::Unenforced | ForwardReason::Neighbour) => return None,
+            Verdict::Forward(
+                ForwardReason::Unenforced
+                | ForwardReason::Neighbour
+                | ForwardReason::OperatorGuard
+                | ForwardReason::Masqueraded,
+            ) => return None,
             Verdict::Drop(reason) | Verdict::Audit(reason) => match reason {
                 DropReason::DefaultDenied | DropReason::RuleDenied => false,
                 DropReason::Malformed

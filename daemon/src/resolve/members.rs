@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use flowd_policy::{Labels, NamedPorts};
 
-use super::{Guarded, Numbers, plan::label_key};
+use super::{Guarded, Numbers, host};
 
 /// One workload with its numbers.
 #[derive(Clone, Debug)]
@@ -71,10 +71,10 @@ impl Members {
     fn put(&mut self, guarded: &Guarded, numbers: &mut Numbers) {
         self.remove(guarded.ifindex);
         let labels = &guarded.spec.labels;
-        let identity = numbers.identity(&label_key(labels));
+        let identity = host::identity(numbers, &guarded.spec);
         let member = Member {
             guarded: guarded.clone(),
-            id: numbers.endpoint(&guarded.spec.key()),
+            id: host::endpoint(numbers, &guarded.spec),
             identity,
         };
         let group = self.groups.entry(identity).or_insert_with(|| Group {

@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod anew;
 mod classes;
+mod host;
 mod identities;
 mod members;
 mod numbers;

@@ -45,7 +45,10 @@ pub(super) fn peers(classes: &Classes, host: &[IpAddr], members: &Members) -> Pe
         };
         peers.push((host_key(*address), peer));
     }
-    for (_, member) in members.iter() {
+    let workloads = members
+        .iter()
+        .filter(|(_, member)| !member.guarded.spec.is_host());
+    for (_, member) in workloads {
         for address in member.guarded.addresses.iter() {
             let peer = Peer {
                 identity: member.identity,

@@ -85,6 +85,15 @@ impl Plan {
         })
     }
 
+    /// Every endpoint once: the host has several devices and is one.
+    pub fn each(&self) -> impl Iterator<Item = &PlannedEndpoint> {
+        let mut host = false;
+        let first = move |planned: &&PlannedEndpoint| {
+            !planned.value.has(EndpointFlags::HOST) || !std::mem::replace(&mut host, true)
+        };
+        self.endpoints.values().filter(first)
+    }
+
     /// The key of a peer entry.
     pub const fn peer_key(key: &(u32, [u8; 16])) -> PeerKey {
         PeerKey {

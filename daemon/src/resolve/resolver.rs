@@ -7,11 +7,11 @@ use std::{
     sync::Arc,
 };
 
-use flowd_abi::{Endpoint, endpoint::EndpointFlags};
-use flowd_policy::{CompileError, PolicySet};
+use flowd_abi::{Endpoint, Peer, endpoint::EndpointFlags};
+use flowd_policy::{CompileError, Labels, PolicySet};
 
 use super::{
-    classes,
+    classes, host,
     identities::Identities,
     members::{Member, Members},
     numbers::{Live, Numbers},
@@ -74,6 +74,14 @@ impl Resolver {
             peers_due: true,
             plan: Arc::default(),
         }
+    }
+
+    /// The same, on a node with these labels.
+    #[must_use]
+    pub fn on_node(mut self, labels: &Labels) -> Self {
+        let world = self.identities.world();
+        world.insert(Peer::HOST_IDENTITY, labels.clone());
+        self
     }
 
     /// The numbers handed out so far.
@@ -186,6 +194,7 @@ impl Resolver {
             changed |= before != Some(&planned);
             endpoints.push((ifindex, planned));
         }
+        host::one_generation(&mut endpoints);
         (endpoints.into_iter().collect(), changed)
     }
 
@@ -240,5 +249,5 @@ fn flags(spec: &EndpointSpec) -> u32 {
     } else {
         0
     };
-    mode | source
+    mode | source | host::flag(spec)
 }

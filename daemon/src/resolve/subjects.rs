@@ -73,7 +73,7 @@ impl Subjects {
         }
         let selects = |labels: &Labels| {
             let mut specs = changed.iter().flat_map(|policy| &policy.specs);
-            specs.any(|spec| spec.subject.matches(Subject::Endpoint { labels }))
+            specs.any(|spec| spec.subject.matches(Subject::of(labels)))
         };
         let selected = groups.iter().filter(|(_, group)| selects(&group.labels));
         self.pending.extend(selected.map(|(identity, _)| *identity));
@@ -94,9 +94,7 @@ impl Subjects {
     ) -> Result<(), CompileError> {
         while let Some(&identity) = self.pending.first() {
             if let Some(group) = groups.get(&identity) {
-                let subject = Subject::Endpoint {
-                    labels: &group.labels,
-                };
+                let subject = Subject::of(&group.labels);
                 let compiled = compile(policies, subject, world, &mut numbers.rules)?;
                 let before = self.states.remove(&identity).unwrap_or_default();
                 let ingress = (Direction::Ingress, compiled.ingress);
@@ -159,7 +157,7 @@ impl Subjects {
 }
 
 fn names(policies: &PolicySet, labels: &Labels, before: Arc<[String]>) -> Arc<[String]> {
-    let selecting = policies.selecting(Subject::Endpoint { labels });
+    let selecting = policies.selecting(Subject::of(labels));
     let names: BTreeSet<String> = selecting
         .iter()
         .map(|(policy, _)| policy.to_string())

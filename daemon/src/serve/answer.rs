@@ -23,7 +23,8 @@ pub fn uptime(status: &Status) -> u64 {
 pub fn status(sources: &Sources, scope: &Scope) -> StatusResponse {
     let status = sources.status.load();
     let status = status.within(scope);
-    let mut problems = status.complaints();
+    let warning = status.host.warning().into_iter();
+    let mut problems: Vec<String> = warning.chain(status.complaints()).collect();
     if sources.gate.audit().is_stuck() {
         problems.push("the audit log cannot be written; see flowd's log".to_owned());
     }
@@ -53,6 +54,7 @@ pub fn status(sources: &Sources, scope: &Scope) -> StatusResponse {
         denied: status.denied,
         refused: refused(sources, scope),
         audit: audit(sources),
+        host: Some(super::grpc::host_status(&status.host)),
     }
 }
 

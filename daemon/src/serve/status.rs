@@ -8,6 +8,7 @@ use arc_swap::{ArcSwap, Guard};
 use flowd_abi::{Counter, Direction, Verdict};
 
 use crate::access::Scope;
+use crate::host::KeptConnection;
 
 /// How the daemon is doing.
 #[derive(Clone, Debug, Default)]
@@ -36,11 +37,37 @@ pub struct Status {
     pub desired_generation: u64,
     /// Generation of the policies that are enforced.
     pub enforced_generation: u64,
+    /// The host as its own endpoint.
+    pub host: HostStatus,
     /// Anything else that is wrong, one line each.
     pub problems: Vec<String>,
     /// What is wrong with what was read again while the daemon runs: the configuration,
     /// certificates, tokens.
     pub reload_problems: Vec<String>,
+}
+
+/// What holds for the host besides its policies.
+#[derive(Clone, Debug, Default)]
+pub struct HostStatus {
+    /// Its policies are out of force since, Unix seconds; 0 when nobody knows since when.
+    pub broken_since: Option<u64>,
+    /// The connections that are kept whatever the policies say.
+    pub kept: Vec<KeptConnection>,
+}
+
+impl HostStatus {
+    /// Words for an operator who may have forgotten that the glass is broken. No sign of ill
+    /// health: it was switched by hand.
+    pub fn warning(&self) -> Option<String> {
+        let since = i64::try_from(self.broken_since?).ok();
+        let since = since.filter(|seconds| *seconds > 0);
+        let since = since.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
+        let since = since.map_or_else(String::new, |time| format!(" since {time}"));
+        Some(format!(
+            "BREAK-GLASS is on{since}: policies for this node judge nothing; `flowctl host \
+             break-glass off` puts them back in force"
+        ))
+    }
 }
 
 /// The counters of one verdict and direction.
@@ -176,7 +203,11 @@ impl Status {
     /// Everything that is wrong, one line each; empty when the daemon is healthy.
     pub fn complaints(&self) -> Vec<String> {
         let endpoints = self.endpoints.iter().filter_map(|endpoint| {
-            let name = format!("endpoint {}/{}", endpoint.namespace, endpoint.name);
+            let name = if endpoint.namespace.is_empty() {
+                format!("host {} ({})", endpoint.name, endpoint.interface)
+            } else {
+                format!("endpoint {}/{}", endpoint.namespace, endpoint.name)
+            };
             match &endpoint.state {
                 EndpointState::Protected => None,
                 EndpointState::Attaching => Some(format!("{name} is not protected yet")),

@@ -82,7 +82,12 @@ const fn decides(record: &Record) -> bool {
         Verdict::Forward(
             ForwardReason::Reply | ForwardReason::Related | ForwardReason::Neighbour,
         ) => false,
-        Verdict::Forward(ForwardReason::Allowed | ForwardReason::Unenforced)
+        Verdict::Forward(
+            ForwardReason::Allowed
+            | ForwardReason::Unenforced
+            | ForwardReason::OperatorGuard
+            | ForwardReason::Masqueraded,
+        )
         | Verdict::Drop(_)
         | Verdict::Audit(_) => true,
     }

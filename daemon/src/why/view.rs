@@ -43,8 +43,11 @@ pub struct Workload {
 }
 
 impl Workload {
-    /// `namespace/name`.
+    /// `namespace/name`, or the name alone of the host, which is in no namespace.
     pub fn key(&self) -> String {
+        if self.namespace.is_empty() {
+            return self.name.clone();
+        }
         format!("{}/{}", self.namespace, self.name)
     }
 }
@@ -62,7 +65,7 @@ impl PolicyView {
             let of_identity = ports.entry(&endpoint.spec.labels).or_default();
             of_identity.merge(&endpoint.spec.ports);
         }
-        let workloads = plan.endpoints.values().map(|endpoint| Workload {
+        let workloads = plan.each().map(|endpoint| Workload {
             namespace: endpoint.spec.namespace.clone(),
             name: endpoint.spec.name.clone(),
             labels: endpoint.spec.labels.clone(),

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use flowd_proto::{
     flow::{Flow, FlowFilter},
     flowd::v1::{
-        ApplyRequest, ApplyResponse, ConfirmRequest, ConfirmResponse, DeleteRequest,
-        DeleteResponse, EndpointStatus, LedgerRow, ListRequest, PolicyObject, StatusRequest,
-        StatusResponse, flowd_client::FlowdClient, policies_client::PoliciesClient,
+        ApplyRequest, ApplyResponse, BreakGlassAction, BreakGlassRequest, ConfirmRequest,
+        ConfirmResponse, DeleteRequest, DeleteResponse, EndpointStatus, HostStatus, LedgerRow,
+        ListRequest, PolicyObject, StatusRequest, StatusResponse, flowd_client::FlowdClient,
+        policies_client::PoliciesClient,
     },
     observer::{
         GetFlowsRequest, get_flows_response::ResponseTypes, observer_client::ObserverClient,
@@ -91,15 +92,41 @@ impl Api {
         yaml: &str,
         confirm_seconds: u32,
     ) -> Result<ApplyResponse, tonic::Status> {
+        self.apply_from("", yaml, confirm_seconds)
+    }
+
+    /// The same from within a session, named as `SSH_CONNECTION` does.
+    pub(crate) fn apply_from(
+        &self,
+        ssh_connection: &str,
+        yaml: &str,
+        confirm_seconds: u32,
+    ) -> Result<ApplyResponse, tonic::Status> {
         let mut client = PoliciesClient::new(self.channel.clone());
         let request = ApplyRequest {
             yaml: yaml.to_owned(),
             confirm_seconds,
             dry_run: false,
+            ssh_connection: ssh_connection.to_owned(),
         };
         self.runtime
             .block_on(client.apply(request))
             .map(tonic::Response::into_inner)
+    }
+
+    /// Switches the policies for the node out of force or back.
+    pub(crate) fn break_glass(&self, action: BreakGlassAction) -> HostStatus {
+        let mut client = PoliciesClient::new(self.channel.clone());
+        let request = BreakGlassRequest {
+            action: action.into(),
+            ssh_connection: String::new(),
+        };
+        let answer = self.runtime.block_on(client.break_glass(request));
+        answer
+            .expect("switched")
+            .into_inner()
+            .host
+            .unwrap_or_default()
     }
 
     /// Confirms a change.
@@ -114,9 +141,12 @@ impl Api {
     /// Takes an applied policy out of force.
     pub(crate) fn delete(&self, policy: &str) -> Result<DeleteResponse, tonic::Status> {
         let mut client = PoliciesClient::new(self.channel.clone());
-        let policy = policy.to_owned();
+        let request = DeleteRequest {
+            policy: policy.to_owned(),
+            ssh_connection: String::new(),
+        };
         self.runtime
-            .block_on(client.delete(DeleteRequest { policy }))
+            .block_on(client.delete(request))
             .map(tonic::Response::into_inner)
     }
 

@@ -85,6 +85,9 @@ impl Marks {
     pub const REPLIED: u8 = 1 << 4;
     /// Seeded from the workload's socket table: it was open before flowd attached.
     pub const SEEDED: u8 = 1 << 5;
+    /// It passes whatever the policies say and is never judged again: the operator's own, or one
+    /// the host carries for others under its own address.
+    pub const KEPT: u8 = 1 << 6;
 
     /// Any of the untold marks.
     pub const UNTOLD: u8 =

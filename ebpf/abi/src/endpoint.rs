@@ -24,6 +24,9 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
+    /// The number of the host itself, on every node.
+    pub const HOST_ID: u32 = 1;
+
     /// The policy id that judges `direction`.
     #[inline(always)]
     pub const fn policy(&self, direction: crate::Direction) -> u32 {
@@ -51,4 +54,6 @@ impl EndpointFlags {
     pub const OFF: u32 = 1 << 1;
     /// Egress packets must carry a source address of the workload.
     pub const CHECK_SOURCE: u32 = 1 << 2;
+    /// It is the host itself: the device is one of the host's own, met by the host's programs.
+    pub const HOST: u32 = 1 << 3;
 }

@@ -31,7 +31,7 @@ pub use reason::{DropReason, ForwardReason, Verdict};
 
 /// Changes whenever the meaning or layout of anything in this crate changes. Pinned objects carry
 /// it in their directory name.
-pub const ABI_VERSION: u32 = 1;
+pub const ABI_VERSION: u32 = 2;
 
 /// The side of the workload a packet is on, and the side of a policy that judges it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -27,6 +27,8 @@ pub struct Peer {
 }
 
 impl Peer {
+    /// The reserved identity `host`: this node's own addresses.
+    pub const HOST_IDENTITY: u32 = 1;
     /// The reserved identity `world`.
     pub const WORLD_IDENTITY: u32 = 2;
 

@@ -12,8 +12,13 @@ pub enum ForwardReason {
     Reply = 3,
     /// An ICMP error about an allowed connection.
     Related = 4,
-    /// ARP, IPv6 neighbour discovery or a multicast listener message: never cut.
+    /// ARP, IPv6 neighbour discovery or a multicast listener message: never cut. On the host's own
+    /// devices also IGMP and its DHCP.
     Neighbour = 5,
+    /// The connection through which the operator applied a host policy.
+    OperatorGuard = 6,
+    /// Somebody else's connection, which leaves the host under the host's own address.
+    Masqueraded = 7,
 }
 
 /// Why a packet was dropped, or would have been.
@@ -53,12 +58,14 @@ pub enum Verdict {
 
 impl ForwardReason {
     /// All reasons, in the order of their numbers.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
         Self::Unenforced,
         Self::Allowed,
         Self::Reply,
         Self::Related,
         Self::Neighbour,
+        Self::OperatorGuard,
+        Self::Masqueraded,
     ];
 
     /// The reason of this number.
@@ -70,6 +77,8 @@ impl ForwardReason {
             3 => Some(Self::Reply),
             4 => Some(Self::Related),
             5 => Some(Self::Neighbour),
+            6 => Some(Self::OperatorGuard),
+            7 => Some(Self::Masqueraded),
             _ => None,
         }
     }

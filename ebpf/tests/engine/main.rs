@@ -6,6 +6,7 @@ mod common;
 mod cases;
 mod denied;
 mod facts;
+mod host;
 mod ledger;
 mod properties;
 mod rejudged;

@@ -10,7 +10,7 @@ use flowd_proto::flowd::v1::{
 };
 
 use crate::args::{ApplyArgs, ServerArgs, TestOutput};
-use crate::commands::{channel, print, print_json, unary};
+use crate::commands::{channel, host, print, print_json, ssh_connection, unary};
 use crate::failure::Failure;
 use crate::print::{clean, columns};
 
@@ -31,6 +31,7 @@ pub(super) async fn apply(server: &ServerArgs, args: &ApplyArgs) -> Result<(), F
         yaml: texts.join("\n---\n"),
         confirm_seconds,
         dry_run: args.dry_run,
+        ssh_connection: ssh_connection(),
     };
     let mut client = client(server).await?;
     // Not a single answer's deadline: it comes when the policies are enforced.
@@ -47,6 +48,7 @@ fn applied(answer: &ApplyResponse, args: &ApplyArgs) -> String {
     for note in &answer.notes {
         text.push_str(&format!("note: {}\n", clean(note)));
     }
+    text.push_str(&host::kept(&answer.kept));
     if !args.dry_run {
         text.push_str(&format!(
             "enforced as of generation {}\n",
@@ -91,12 +93,14 @@ pub(super) async fn delete(server: &ServerArgs, policies: &[String]) -> Result<(
     for policy in policies {
         let request = DeleteRequest {
             policy: policy.clone(),
+            ssh_connection: ssh_connection(),
         };
         let answer = client.delete(request).await?.into_inner();
         let line = format!(
-            "deleted {}, enforced as of generation {}\n",
+            "deleted {}, enforced as of generation {}\n{}",
             clean(&answer.deleted),
-            answer.generation
+            answer.generation,
+            host::kept(&answer.kept)
         );
         print(line.as_bytes())?;
     }

@@ -4,6 +4,7 @@ mod codec;
 mod events;
 mod flowd;
 mod flows;
+mod host;
 mod observer;
 mod peer;
 mod policies;
@@ -28,6 +29,7 @@ use tonic_health::ServingStatus;
 use super::gate::GateLayer;
 use super::{Door, Sources};
 use flows::ObserverWithFlows;
+pub(crate) use host::answer as host_status;
 use observer::ObserverService;
 pub use policies::PolicyDoor;
 

@@ -3,14 +3,17 @@
 use flowd_proto::Timestamp;
 use flowd_proto::flowd::v1::policies_server::Policies;
 use flowd_proto::flowd::v1::{
-    ApplyRequest, ApplyResponse, ConfirmRequest, ConfirmResponse, DeleteRequest, DeleteResponse,
-    ListRequest, ListResponse, PolicyObject,
+    ApplyRequest, ApplyResponse, BreakGlassAction, BreakGlassRequest, BreakGlassResponse,
+    ConfirmRequest, ConfirmResponse, DeleteRequest, DeleteResponse, ListRequest, ListResponse,
+    PolicyObject,
 };
 use tonic::{Request, Response, Status};
 
+use super::host;
 use crate::applied::{Applied, Change, Pending, StoreError};
 use crate::flow::happening::{AppliedFacts, Happening, Step};
 use crate::guard::{Nudge, realtime};
+use crate::host::{BreakGlass, Operator};
 use crate::serve::status::PolicyStatus;
 use crate::serve::{Sources, gate, now};
 
@@ -24,6 +27,10 @@ pub struct PolicyDoor {
     pub applied: Applied,
     /// The control loop.
     pub nudge: Nudge,
+    /// The connections the operator is kept by.
+    pub operator: Operator,
+    /// Whether policies for this node are out of force.
+    pub glass: BreakGlass,
 }
 
 pub(super) struct PolicyService {
@@ -87,12 +94,14 @@ impl Policies for PolicyService {
         &self,
         request: Request<ApplyRequest>,
     ) -> Result<Response<ApplyResponse>, Status> {
+        let client = host::client(&request, &request.get_ref().ssh_connection);
         let (meta, extensions, message) = request.into_parts();
         let request = Request::from_parts(meta, extensions, ());
         let ApplyRequest {
             yaml,
             confirm_seconds,
             dry_run,
+            ssh_connection: _,
         } = message;
         if yaml.len() > MAX_TEXT {
             return Err(Status::invalid_argument(format!(
@@ -100,9 +109,15 @@ impl Policies for PolicyService {
                 yaml.len()
             )));
         }
-        let change = if dry_run {
+        let about_nodes = host::is_about_nodes(&yaml) || host::is_guarded(&self.sources);
+        let mut kept = Vec::new();
+        let mut change = if dry_run {
             Applied::check(&yaml).map_err(status)?
         } else {
+            if about_nodes {
+                // Before the policy is anywhere: no packet of it is judged in between.
+                kept = host::keep(&self.door, &client)?;
+            }
             // Rounded up: a change waits at least as long as was asked for.
             let now = realtime().div_ceil(1_000_000_000);
             let applied = &self.door.applied;
@@ -119,6 +134,12 @@ impl Policies for PolicyService {
             }
         });
         if !dry_run {
+            if about_nodes && kept.is_empty() {
+                change.notes.push(host::NOBODY_KEPT.to_owned());
+            }
+            if about_nodes && let Some(warning) = self.sources.status.load().host.warning() {
+                change.notes.push(warning);
+            }
             tracing::info!(
                 policies = change.objects.join(", "),
                 confirm_seconds,
@@ -140,6 +161,7 @@ impl Policies for PolicyService {
             confirmation: pending
                 .map(|pending| pending.confirmation)
                 .unwrap_or_default(),
+            kept,
         }))
     }
 
@@ -165,6 +187,12 @@ impl Policies for PolicyService {
         request: Request<DeleteRequest>,
     ) -> Result<Response<DeleteResponse>, Status> {
         gate::about(&request, || request.get_ref().policy.clone());
+        let kept = if host::is_guarded(&self.sources) {
+            let client = host::client(&request, &request.get_ref().ssh_connection);
+            host::keep(&self.door, &client)?
+        } else {
+            Vec::new()
+        };
         let change = self
             .door
             .applied
@@ -176,6 +204,28 @@ impl Policies for PolicyService {
         Ok(Response::new(DeleteResponse {
             deleted,
             generation: self.enforced().await?,
+            kept,
+        }))
+    }
+
+    async fn break_glass(
+        &self,
+        request: Request<BreakGlassRequest>,
+    ) -> Result<Response<BreakGlassResponse>, Status> {
+        let action = request.get_ref().action();
+        if action == BreakGlassAction::BreakGlassOff {
+            let client = host::client(&request, &request.get_ref().ssh_connection);
+            host::keep(&self.door, &client)?;
+        }
+        host::switch(&self.door, action)?;
+        if action != BreakGlassAction::Unspecified && !self.door.nudge.settle().await {
+            return Err(Status::deadline_exceeded(
+                "the switch is set, but not in force yet; see `flowctl status`",
+            ));
+        }
+        let status = self.sources.status.load();
+        Ok(Response::new(BreakGlassResponse {
+            host: Some(host::answer(&status.host)),
         }))
     }
 

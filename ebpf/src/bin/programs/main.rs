@@ -13,6 +13,7 @@
     reason = "the classifier macro repeats each hook without its documentation"
 )]
 
+mod host;
 mod maps;
 mod skb;
 mod sweep;

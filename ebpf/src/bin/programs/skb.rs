@@ -23,6 +23,13 @@ impl<'a> Skb<'a> {
         // SAFETY: the kernel hands every program a valid context.
         unsafe { (*self.context.skb.skb).ifindex }
     }
+
+    /// The device it came to this host by, 0 for one that this host made.
+    #[inline(always)]
+    pub(crate) fn ingress_ifindex(&self) -> u32 {
+        // SAFETY: the kernel hands every program a valid context.
+        unsafe { (*self.context.skb.skb).ingress_ifindex }
+    }
 }
 
 impl Packet for Skb<'_> {
