@@ -5,7 +5,7 @@ use std::{env, error::Error, fs};
 
 use prost::Message;
 
-const FILES: [&str; 8] = [
+const FILES: [&str; 9] = [
     "flow/flow.proto",
     "relay/relay.proto",
     "observer/observer.proto",
@@ -13,6 +13,7 @@ const FILES: [&str; 8] = [
     "flowd/v1/coverage.proto",
     "flowd/v1/flowd.proto",
     "flowd/v1/policy.proto",
+    "flowd/v1/process.proto",
     "flowd/v1/timeline.proto",
 ];
 

@@ -20,7 +20,10 @@ use crate::{
     endpoints,
     enrich::{Directory, DirectoryHandle},
     flow::{self, Happening, Pipeline, Timeline},
-    guard::{Applier, Board, Control, HostSide, Ledger, Nudge, Parts, Pulse, Reader, realtime},
+    guard::{
+        Applier, Board, Control, HostSide, Ledger, Nudge, Parts, Pulse, Reader, realtime,
+        watch_processes,
+    },
     kernel::{
         Attachments, Kernel,
         bpffs::{Lock, Pins},
@@ -97,9 +100,11 @@ impl App {
         let stopping = Arc::new(AtomicBool::new(false));
         let (wake, woken) = mpsc::channel();
         let mut side = KernelSide::load(&config, pins)?;
+        let (owners, socket_counter) =
+            watch_processes(&side.kernel, &config.processes, &side.pins, flows.owners())?;
         let reader = Reader::new(
             side.rings.take().context("the rings are taken once")?,
-            Pipeline::new(writer, Arc::clone(&flows)),
+            Pipeline::new(writer, Arc::clone(&flows)).with_owners(owners),
             directory.clone(),
         );
         let ledger = Ledger::new(
@@ -109,7 +114,8 @@ impl App {
                 .take()
                 .context("the counters are taken once")?,
             board.clone(),
-        );
+        )
+        .with_sockets(socket_counter, Arc::clone(flows.owners()));
         let path = config.state.join("applied");
         let applied =
             Applied::open(&path).with_context(|| format!("directory {}", path.display()))?;
@@ -279,7 +285,11 @@ struct KernelSide {
 impl KernelSide {
     fn load(config: &Config, pins: Pins) -> anyhow::Result<Self> {
         let adopted = pins.map("CONNECTIONS").exists();
-        let mut kernel = Kernel::load(&config.sizes, &config.timeouts, Some(&pins))?;
+        let mut sizes = config.sizes;
+        if config.processes.group().is_some() {
+            sizes.sockets = config.processes.sockets;
+        }
+        let mut kernel = Kernel::load(&sizes, &config.timeouts, Some(&pins))?;
         let tables = Tables::take(&mut kernel)?;
         let rings = Rings::take(&mut kernel)?;
         let counters = Counters::take(&mut kernel)?;

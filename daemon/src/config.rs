@@ -16,6 +16,7 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use self::access::{AccessSection, AuditSection, LimitsSection, TlsSection};
+pub use self::processes::{Processes, Watched};
 pub use self::reloadable::Reloadable;
 use crate::{
     kernel::{AttachMode, Sizes, Timeouts},
@@ -24,6 +25,7 @@ use crate::{
 
 pub mod observe;
 mod policy;
+mod processes;
 
 pub use host::{HostDevices, HostSettings};
 
@@ -71,6 +73,10 @@ pub struct Flags {
     /// How programs are attached [default: auto].
     #[arg(long, env = "FLOWD_ATTACH", value_name = "HOW")]
     pub attach: Option<AttachMode>,
+    /// Control group (version 2) whose processes' sockets are watched, so that flows name their
+    /// process; `auto` for its root, `off` for none [default: auto].
+    #[arg(long, env = "FLOWD_CGROUP", value_name = "DIR")]
+    pub cgroup: Option<String>,
     /// Form of the log on standard error [default: text].
     #[arg(long, env = "FLOWD_LOG_FORMAT", value_name = "FORM")]
     pub log_format: Option<LogFormat>,
@@ -119,6 +125,7 @@ struct File {
     policy: policy::PolicySection,
     observe: observe::ObserveSection,
     host: host::HostSection,
+    processes: processes::ProcessesSection,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -196,6 +203,8 @@ pub struct Config {
     pub observe: observe::ObserveSection,
     /// This node, as its own policies see it.
     pub host: HostSettings,
+    /// What is known of processes.
+    pub processes: Processes,
 }
 
 /// What is wrong with the configuration.
@@ -332,6 +341,7 @@ impl Config {
             filter.is_ok(),
             format!("log: {} is no log filter", self.log),
         );
+        problems.extend(self.processes.problem());
         problems
     }
 }
@@ -399,6 +409,7 @@ fn merge(flags: Flags, file: File, problems: &mut Vec<String>) -> Result<Config,
             denied: file.sizes.denied.unwrap_or(sizes.denied),
             fragments: file.sizes.fragments.unwrap_or(sizes.fragments),
             ring_bytes: file.sizes.ring_bytes.unwrap_or(sizes.ring_bytes),
+            sockets: sizes.sockets,
         },
         timeouts: Timeouts {
             tcp_new: file.timeouts.tcp_new.unwrap_or(timeouts.tcp_new),
@@ -415,6 +426,7 @@ fn merge(flags: Flags, file: File, problems: &mut Vec<String>) -> Result<Config,
         policy: file.policy.options(),
         observe: file.observe,
         host: file.host.settings()?,
+        processes: Processes::merge(flags.cgroup, file.processes),
     })
 }
 

@@ -5,11 +5,23 @@ use std::{path::Path, process::ExitCode};
 use crate::{
     capabilities,
     detach::DetachFlags,
-    kernel::{Kernel, Sizes, Timeouts, attach, bpffs, links, namespace::Namespace},
+    kernel::{Kernel, Sizes, Timeouts, attach, bpffs, links, namespace::Namespace, sockets},
 };
 
 /// Oldest kernel the programs load on: ring buffers.
 const OLDEST: (u8, u8) = (5, 8);
+
+/// Enough to load the programs.
+const SMALL: Sizes = Sizes {
+    endpoints: 64,
+    peers: 64,
+    policy: 64,
+    connections: 1024,
+    denied: 1024,
+    fragments: 64,
+    ring_bytes: 65_536,
+    sockets: 0,
+};
 
 /// One finding.
 enum Finding {
@@ -26,6 +38,7 @@ pub fn run(flags: &DetachFlags) -> ExitCode {
     findings.push(btf());
     findings.push(pin_directory(&flags.bpffs));
     findings.push(programs());
+    findings.push(processes());
     findings.extend(neighbours(flags));
     let mut bad = 0;
     for finding in &findings {
@@ -114,18 +127,33 @@ fn pin_directory(path: &Path) -> Finding {
     }
 }
 
+/// Whether flows can name their processes.
+fn processes() -> Finding {
+    let Some(root) = sockets::root() else {
+        return Finding::Note(
+            "no control groups of version 2 are mounted: flows will not name their processes"
+                .to_owned(),
+        );
+    };
+    let sizes = Sizes {
+        sockets: 64,
+        ..SMALL
+    };
+    let loaded = Kernel::load(&sizes, &Timeouts::default(), None)
+        .map_err(|error| error.to_string())
+        .and_then(|mut kernel| sockets::load(&mut kernel).map_err(|error| error.to_string()));
+    match loaded {
+        Ok(()) => Finding::Good(format!(
+            "control groups at {}: flows can name their processes",
+            root.display()
+        )),
+        Err(error) => Finding::Note(format!("flows will not name their processes: {error}")),
+    }
+}
+
 /// The only honest answer to "would the programs load": loading them.
 fn programs() -> Finding {
-    let sizes = Sizes {
-        endpoints: 64,
-        peers: 64,
-        policy: 64,
-        connections: 1024,
-        denied: 1024,
-        fragments: 64,
-        ring_bytes: 65_536,
-    };
-    match Kernel::load(&sizes, &Timeouts::default(), None) {
+    match Kernel::load(&SMALL, &Timeouts::default(), None) {
         Ok(mut kernel) => {
             let counts: Vec<String> = kernel
                 .verified_instructions()

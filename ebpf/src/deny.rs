@@ -191,6 +191,7 @@ fn fresh(
         packets: 1,
         bytes: u64::from(scene.length),
         told_packets: 0,
+        socket: facts.socket,
         rule: judgement.rule,
         policy: judgement.policy,
         generation: scene.endpoint.generation,

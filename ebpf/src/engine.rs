@@ -77,14 +77,15 @@ pub fn run<P: Packet, T: Tables>(
             tables.coalesce(CounterIndex::of(verdict, direction), scene.length);
             verdict
         }
-        Ok(subject) => decide(tables, scene, facts, room, subject),
+        Ok(subject) => decide(packet, tables, scene, facts, room, subject),
         Err(reason) => deny::refuse_if_enforced(tables, scene, facts, room, reason),
     };
     Outcome::Judged(verdict)
 }
 
 #[inline(always)]
-fn decide<T: Tables>(
+fn decide<P: Packet, T: Tables>(
+    packet: &P,
     tables: &mut T,
     scene: &Scene,
     facts: &mut Facts,
@@ -98,7 +99,7 @@ fn decide<T: Tables>(
             return verdict;
         }
         Subject::Answer => {
-            if let Some(verdict) = connected(tables, scene, facts, room) {
+            if let Some(verdict) = connected(packet, tables, scene, facts, room) {
                 return verdict;
             }
             // Nobody asked: judged by its own type, and never tracked as an exchange that would
@@ -112,19 +113,25 @@ fn decide<T: Tables>(
             }
         }
     }
-    match connected(tables, scene, facts, room) {
+    match connected(packet, tables, scene, facts, room) {
         Some(verdict) => verdict,
-        None => open::open(tables, scene, facts, room),
+        None => {
+            if scene.direction as u8 == Direction::Egress as u8 {
+                facts.socket = packet.socket();
+            }
+            open::open(tables, scene, facts, room)
+        }
     }
 }
 
 /// The packet's connection, if it is known and not over: the stored verdict stands, unless another
 /// generation made it.
 #[inline(always)]
-pub(crate) fn connected<T: Tables>(
+pub(crate) fn connected<P: Packet, T: Tables>(
+    packet: &P,
     tables: &mut T,
     scene: &Scene,
-    facts: &Facts,
+    facts: &mut Facts,
     room: &mut Room,
 ) -> Option<Verdict> {
     let timeouts = tables.timeouts();
@@ -135,10 +142,11 @@ pub(crate) fn connected<T: Tables>(
         return None;
     }
     let met = if connection.generation == scene.endpoint.generation {
-        meet::<T>(scene, facts, room, connection)?
+        meet::<P, T>(packet, scene, facts, room, connection)?
     } else {
         rejudge(tables, scene, &facts.key);
-        meet::<T>(scene, facts, room, tables.connection(&facts.key)?)?
+        let connection = tables.connection(&facts.key)?;
+        meet::<P, T>(packet, scene, facts, room, connection)?
     };
     Some(act(tables, scene, facts, room, met))
 }
@@ -154,15 +162,17 @@ enum Met {
 /// Takes a packet into its connection. A step that is to be told is put down as told, and as it is
 /// now in `room`: the one that finds no room in the ring is marked later.
 #[inline(always)]
-fn meet<T: Tables>(
+fn meet<P: Packet, T: Tables>(
+    packet: &P,
     scene: &Scene,
-    facts: &Facts,
+    facts: &mut Facts,
     room: &mut Room,
     connection: &mut Connection,
 ) -> Option<Met> {
     let stored = Verdict::from_numbers(connection.verdict, connection.reason)?;
     let reply = connection.origin != scene.direction as u8;
     if let Verdict::Drop(reason) = stored {
+        facts.socket = connection.socket;
         return Some(Met::Cut(remembered(connection, stored, reply), reason));
     }
     let step = track::pass::<T>(scene, facts, connection);
@@ -170,6 +180,9 @@ fn meet<T: Tables>(
         Step::Goes => {}
         Step::Replied | Step::Ended => {
             connection.told = scene.now;
+            if connection.socket == 0 && scene.direction as u8 == Direction::Egress as u8 {
+                connection.socket = packet.socket();
+            }
             room.connection = copied(connection);
         }
     }
@@ -192,6 +205,7 @@ fn copied(connection: &Connection) -> Connection {
         sent_bytes,
         received_packets,
         received_bytes,
+        socket,
         rule,
         policy,
         generation,
@@ -217,6 +231,7 @@ fn copied(connection: &Connection) -> Connection {
         sent_bytes,
         received_packets,
         received_bytes,
+        socket,
         rule,
         policy,
         generation,

@@ -76,7 +76,7 @@ pub fn run<P: Packet, T: Tables>(
         {
             Some(counted(tables, scene, ForwardReason::Related))
         }
-        Ok(subject) => decide(tables, scene, facts, room, maker, subject),
+        Ok(subject) => decide(packet, tables, scene, facts, room, maker, subject),
         Err(reason) if facts.addressed && is_own(tables, scene, facts, maker) => {
             Some(deny::refuse_if_enforced(tables, scene, facts, room, reason))
         }
@@ -88,7 +88,8 @@ pub fn run<P: Packet, T: Tables>(
 
 /// The verdict, `None` for what is not the host's.
 #[inline(always)]
-fn decide<T: Tables>(
+fn decide<P: Packet, T: Tables>(
+    packet: &P,
     tables: &mut T,
     scene: &Scene,
     facts: &mut Facts,
@@ -99,14 +100,14 @@ fn decide<T: Tables>(
     match subject {
         Subject::Neighbour => return Some(counted(tables, scene, ForwardReason::Neighbour)),
         Subject::Answer => {
-            if let Some(verdict) = engine::connected(tables, scene, facts, room) {
+            if let Some(verdict) = engine::connected(packet, tables, scene, facts, room) {
                 return Some(verdict);
             }
             read::one_way(scene, facts);
         }
         Subject::Message | Subject::Error | Subject::Unsupported => {}
     }
-    if let Some(verdict) = engine::connected(tables, scene, facts, room) {
+    if let Some(verdict) = engine::connected(packet, tables, scene, facts, room) {
         return Some(verdict);
     }
     if !is_own(tables, scene, facts, maker) {
@@ -114,6 +115,9 @@ fn decide<T: Tables>(
     }
     if keeps_the_address(&facts.key) {
         return Some(counted(tables, scene, ForwardReason::Neighbour));
+    }
+    if matches!((scene.direction, maker), (Direction::Egress, Maker::Host)) {
+        facts.socket = packet.socket();
     }
     Some(match (scene.direction, maker) {
         (Direction::Egress, Maker::Other) => masqueraded(tables, scene, facts, room),

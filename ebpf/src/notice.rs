@@ -94,6 +94,7 @@ fn fill_connection(event: &mut Event, connection: &Connection) {
     event.sent_bytes = connection.sent_bytes;
     event.received_packets = connection.received_packets;
     event.received_bytes = connection.received_bytes;
+    event.socket = connection.socket;
     event.rule = connection.rule;
     event.policy = connection.policy;
     event.generation = connection.generation;
@@ -158,6 +159,7 @@ pub fn swept_denied<T: Tables>(
 #[inline(always)]
 fn fill_denied(event: &mut Event, denied: &Denied, speaks_for: u64) {
     event.created = denied.created;
+    event.socket = denied.socket;
     event.sent_packets = speaks_for;
     event.sent_bytes = denied.bytes;
     event.received_packets = denied.packets;

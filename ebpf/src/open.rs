@@ -123,6 +123,7 @@ pub(crate) fn opened(
         sent_bytes: sent * length,
         received_packets: received,
         received_bytes: received * length,
+        socket: facts.socket,
         rule: judgement.rule,
         policy: judgement.policy,
         generation: scene.endpoint.generation,

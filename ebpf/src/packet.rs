@@ -9,17 +9,25 @@ pub trait Packet {
     /// Length in bytes.
     fn length(&self) -> u32;
 
+    /// Cookie of the socket that sent it, 0 where that is not known: it was received, forwarded or
+    /// made by the kernel.
+    #[inline(always)]
+    fn socket(&self) -> u64 {
+        0
+    }
+
     /// `N` bytes at `offset`, `None` if the packet ends before.
     fn read<const N: usize>(&self, offset: u32) -> Option<Aligned<N>>;
 
     /// The first 54 bytes, Ethernet and IPv6, or Ethernet, IPv4 and TCP; behind two bytes of
-    /// nothing, so that what follows Ethernet lies on words. `None` if the packet is shorter.
+    /// nothing, so that what follows Ethernet lies on words. False if the packet is shorter.
     #[inline(always)]
-    fn head(&self) -> Option<Aligned<56>> {
-        let bytes = self.read::<54>(0)?;
-        let mut head = Aligned([0; 56]);
+    fn head(&self, head: &mut Aligned<56>) -> bool {
+        let Some(bytes) = self.read::<54>(0) else {
+            return false;
+        };
         head.0[2..].copy_from_slice(&bytes.0);
-        Some(head)
+        true
     }
 }
 
@@ -28,6 +36,12 @@ pub trait Packet {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C, align(8))]
 pub struct Aligned<const N: usize>(pub [u8; N]);
+
+impl<const N: usize> Default for Aligned<N> {
+    fn default() -> Self {
+        Self([0; N])
+    }
+}
 
 /// Where a packet was met.
 #[derive(Clone, Copy, Debug)]
@@ -63,6 +77,8 @@ impl Default for Scene {
 pub struct Facts {
     /// Its key in the connection and denied tables; zeros where it was not readable.
     pub key: ConnectionKey,
+    /// Cookie of the socket that sent it, where that was asked for; 0 for none.
+    pub socket: u64,
     /// Ethertype behind the VLAN tags.
     pub ethertype: u16,
     /// Destination port of the packet, ICMP type for ICMP: what a policy names.
@@ -92,6 +108,8 @@ pub struct Room {
 /// Headers in hand.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Headers {
+    /// The packet's first bytes: too many for the kernel's stack.
+    pub head: Aligned<56>,
     /// The packet's own.
     pub datagram: Datagram,
     /// The packet's own.

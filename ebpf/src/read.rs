@@ -5,7 +5,7 @@ use flowd_abi::{
 };
 
 use crate::{
-    packet::{Facts, Headers, Packet, Scene},
+    packet::{Aligned, Facts, Headers, Packet, Scene},
     parse::{
         Datagram, Fragment, Parsed, Transport, TransportKind, ethernet, icmp, ipv4, ipv6, transport,
     },
@@ -37,11 +37,12 @@ pub fn read<P: Packet, T: Tables>(
     headers: &mut Headers,
 ) -> Parsed<Subject> {
     let Headers {
+        head,
         datagram,
         transport,
         ..
     } = headers;
-    network(packet, facts, datagram)?;
+    network(packet, head, facts, datagram)?;
     if facts.ethertype == ethernet::ARP {
         return Ok(Subject::Neighbour);
     }
@@ -77,8 +78,13 @@ pub fn read<P: Packet, T: Tables>(
 ///
 /// Not inlined: whichever way a packet was read, the verifier sees what follows once.
 #[inline(never)]
-fn network<P: Packet>(packet: &P, facts: &mut Facts, datagram: &mut Datagram) -> Parsed<()> {
-    if let Some(head) = packet.head()
+fn network<P: Packet>(
+    packet: &P,
+    head: &mut Aligned<56>,
+    facts: &mut Facts,
+    datagram: &mut Datagram,
+) -> Parsed<()> {
+    if packet.head(head)
         && let Some(link) = head.0[2..].first_chunk::<14>()
         && let Some(header) = head.0[16..].first_chunk::<40>()
     {

@@ -2,8 +2,8 @@
 //! `target/bench/summary.json`.
 //!
 //! `cargo bench -p flowd --bench flowd [-- [--quick] [--only=KEY] SECTION…]`; sections are `datapath`,
-//! `userspace`, `resolve`, `observe`, `grpc`, `memory`, `network`; without any, all are run. Needs
-//! root. Figures of sections that were not run are kept if they are of the same commit and no file
+//! `sockets`, `userspace`, `resolve`, `observe`, `grpc`, `memory`, `network`; without any, all are run.
+//! Needs root. Figures of sections that were not run are kept if they are of the same commit and no file
 //! differs from it.
 
 #[path = "../../../ebpf/tests/common/mod.rs"]
@@ -19,6 +19,7 @@ mod packets;
 mod resolve;
 mod scrape;
 mod slice;
+mod sockets;
 mod summary;
 mod userspace;
 
@@ -67,6 +68,9 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let mut summary = Summary::open()?;
     if arguments.wants("datapath") {
         datapath::measure(&mut summary, arguments.quick, arguments.only.as_deref())?;
+    }
+    if arguments.wants("sockets") {
+        sockets::measure(&mut summary)?;
     }
     if arguments.wants("userspace") {
         userspace::measure(&mut summary, arguments.quick);

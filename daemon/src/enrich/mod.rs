@@ -8,6 +8,7 @@ pub mod directory;
 pub mod hits;
 pub mod names;
 pub mod party;
+pub mod process;
 pub mod reserved;
 
 pub use decision::Decision;
@@ -15,3 +16,4 @@ pub use directory::{Directory, DirectoryHandle, address_of};
 pub use hits::Hits;
 pub use names::Names;
 pub use party::{Party, Workload, WorkloadOwner};
+pub use process::{Attribution, Measured, Owner, OwnerCounts, Owners};

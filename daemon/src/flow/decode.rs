@@ -112,6 +112,7 @@ impl Fields<'_> {
             sent_bytes: self.u64()?,
             received_packets: self.u64()?,
             received_bytes: self.u64()?,
+            socket: self.u64()?,
             endpoint: self.u32()?,
             peer_identity: self.u32()?,
             peer_class: self.u32()?,

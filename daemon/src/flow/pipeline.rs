@@ -11,7 +11,7 @@ use tracing::warn;
 use super::decode::decode;
 use super::log::Writer;
 use super::record::{Judged, Record};
-use crate::enrich::{Directory, Names};
+use crate::enrich::{Directory, Names, Owners};
 use crate::metrics::FlowMetrics;
 
 /// Flows per segment, at most: the batch stays in the second-level cache between naming and
@@ -77,6 +77,7 @@ pub struct Ingested {
 pub struct Pipeline {
     writer: Writer,
     names: Names,
+    owners: Owners,
     metrics: Arc<FlowMetrics>,
     batch: Vec<Record>,
     received: [u64; Ring::ALL.len()],
@@ -90,12 +91,20 @@ impl Pipeline {
         Self {
             writer,
             names: Names::new(metrics.hits().clone()),
+            owners: Owners::nobody(),
             metrics,
             batch: Vec::with_capacity(BATCH),
             received: [0; Ring::ALL.len()],
             undecodable: 0,
             warned: 0,
         }
+    }
+
+    /// The same, with the owners of sockets.
+    #[must_use]
+    pub fn with_owners(mut self, owners: Owners) -> Self {
+        self.owners = owners;
+        self
     }
 
     /// Takes in a batch of raw records.
@@ -118,6 +127,7 @@ impl Pipeline {
     /// Moves to the directory of this moment; call it once before a batch of pushes.
     pub fn follow(&mut self, directory: &Arc<Directory>) {
         self.names.follow(directory);
+        self.owners.turn();
     }
 
     /// Takes in one raw record. It is visible to readers after [`Pipeline::flush`], or when the
@@ -161,12 +171,15 @@ impl Pipeline {
         let time = clock.unix(judged.event.time);
         let decision = self.names.decision(&judged.event, default_deny);
         decision.tallies.count(&judged, time);
+        let (owner, measured) = self.owners.find(&judged);
         Record {
             seq: 0,
             time,
             local: self.names.local(&judged.event),
             peer: self.names.peer(&judged.event),
             decision,
+            owner,
+            measured,
             judged,
         }
     }

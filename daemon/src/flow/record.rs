@@ -6,7 +6,7 @@ use std::sync::Arc;
 use flowd_abi::event::EventFlags;
 use flowd_abi::{Address, Direction, Event, EventKind, Verdict};
 
-use crate::enrich::{Decision, Party};
+use crate::enrich::{Attribution, Decision, Measured, Owner, Party};
 
 /// An event whose numbers are known to mean something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +36,10 @@ pub struct Record {
     pub peer: Arc<Party>,
     /// What decided.
     pub decision: Arc<Decision>,
+    /// The process that owns the workload's end, `None` where none is known.
+    pub owner: Option<Arc<Owner>>,
+    /// What TCP measured on the workload's end.
+    pub measured: Measured,
 }
 
 /// IP version of a record.
@@ -125,6 +129,14 @@ impl Judged {
 }
 
 impl Record {
+    /// How its process is known, or why there is none.
+    pub fn attribution(&self) -> Attribution {
+        match &self.owner {
+            Some(owner) => owner.how,
+            None => Attribution::without_process(&self.judged),
+        }
+    }
+
     /// Who stands on one side of the packet.
     #[inline]
     pub fn party(&self, side: Side) -> &Arc<Party> {
@@ -146,7 +158,7 @@ pub(crate) mod testing {
 
     /// The bytes the kernel would write.
     pub(crate) fn encode(event: &Event) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(144);
+        let mut bytes = Vec::with_capacity(152);
         bytes.extend(event.time.to_ne_bytes());
         bytes.extend(event.created.to_ne_bytes());
         bytes.extend(event.local.0);
@@ -156,6 +168,7 @@ pub(crate) mod testing {
             event.sent_bytes,
             event.received_packets,
             event.received_bytes,
+            event.socket,
         ] {
             bytes.extend(number.to_ne_bytes());
         }
@@ -206,6 +219,7 @@ pub(crate) mod testing {
             sent_bytes: 74,
             received_packets: 2,
             received_bytes: 3,
+            socket: 0,
             endpoint: 7,
             peer_identity: 5001,
             peer_class: 0,

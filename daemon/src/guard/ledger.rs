@@ -10,10 +10,12 @@ use std::{
 };
 
 use crate::{
+    enrich::OwnerCounts,
     guard::{Board, Pulse, monotonic},
     kernel::{
         Kernel,
         counters::{CounterRow, Counters},
+        sockets::SocketCounter,
         sweep::Sweep,
     },
     serve::status::LedgerRow,
@@ -29,11 +31,13 @@ pub struct Ledger {
     counters: Counters,
     board: Board,
     lost: u64,
+    sockets: Option<SocketCounter>,
+    owners: Arc<OwnerCounts>,
 }
 
 impl Ledger {
     /// A keeper of these tables.
-    pub const fn new(
+    pub fn new(
         kernel: Arc<Mutex<Kernel>>,
         sweep: Arc<Mutex<Sweep>>,
         counters: Counters,
@@ -45,7 +49,21 @@ impl Ledger {
             counters,
             board,
             lost: 0,
+            sockets: None,
+            owners: Arc::default(),
         }
+    }
+
+    /// The same, that also looks after what the socket table sheds.
+    #[must_use]
+    pub fn with_sockets(
+        mut self,
+        sockets: Option<SocketCounter>,
+        owners: Arc<OwnerCounts>,
+    ) -> Self {
+        self.sockets = sockets;
+        self.owners = owners;
+        self
     }
 
     /// Runs until `stop` is set.
@@ -80,6 +98,10 @@ impl Ledger {
             .saturating_sub(recovered)
             .saturating_sub(found.pending);
         self.lost = self.lost.max(missing);
+        if let Some(sockets) = &self.sockets {
+            let counts = sockets.read().map_err(|error| error.to_string())?;
+            self.owners.sockets(counts);
+        }
         let rows = self.counters.read().map_err(|error| error.to_string())?;
         let lost = self.lost;
         self.board.update(|status| {

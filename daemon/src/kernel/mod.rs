@@ -4,12 +4,14 @@
 pub mod attach;
 pub mod batch;
 pub mod bpffs;
+pub mod btf;
 pub mod counters;
 pub mod host;
 pub mod links;
 pub mod namespace;
 pub mod object;
 pub mod rings;
+pub mod sockets;
 pub mod sweep;
 pub mod tables;
 

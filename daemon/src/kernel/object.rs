@@ -7,10 +7,16 @@ use aya::{
 };
 use thiserror::Error;
 
-use super::bpffs::Pins;
+use super::{
+    bpffs::Pins,
+    btf::{Btf, BtfError},
+};
 
 /// The object the build made from `ebpf/`.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("FLOWD_EBPF_OBJECT"));
+
+/// Sockets that listen, of all workloads.
+const LISTENERS: u32 = 4096;
 
 /// Entries of the tables and bytes of the rings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +35,8 @@ pub struct Sizes {
     pub fragments: u32,
     /// Bytes of each ring; a power of two, at least a page.
     pub ring_bytes: u32,
+    /// Sockets whose process is remembered; 0: none, and nothing of it outlives the daemon.
+    pub sockets: u32,
 }
 
 impl Default for Sizes {
@@ -41,6 +49,7 @@ impl Default for Sizes {
             denied: 65_536,
             fragments: 8192,
             ring_bytes: 8 * 1024 * 1024,
+            sockets: 0,
         }
     }
 }
@@ -60,6 +69,16 @@ impl Sizes {
             ("EVENTS", Some(self.ring_bytes)),
             ("DROPS", Some(self.ring_bytes)),
         ]
+    }
+
+    /// The maps about sockets, where there are any.
+    fn of_sockets(&self) -> impl Iterator<Item = (&'static str, Option<u32>)> {
+        let maps = [
+            ("SOCKETS", Some(self.sockets)),
+            ("LISTENERS", Some(LISTENERS)),
+            ("SOCKET_COUNTS", None),
+        ];
+        maps.into_iter().filter(|_| self.sockets > 0)
     }
 }
 
@@ -126,6 +145,20 @@ impl Timeouts {
     }
 }
 
+/// Where a task keeps its leader and its start; zeros where the kernel does not say, which leaves
+/// the start of a process unknown.
+fn task_offsets() -> [u64; 2] {
+    let read = || {
+        let btf = Btf::of_kernel()?;
+        let leader = btf.offset("task_struct", "group_leader")?;
+        Ok([leader, btf.offset("task_struct", "start_boottime")?])
+    };
+    read().unwrap_or_else(|error: BtfError| {
+        tracing::info!(%error, "the start of a process is compared by its second-best clock");
+        [0; 2]
+    })
+}
+
 /// Why the kernel side could not be set up.
 #[derive(Debug, Error)]
 pub enum KernelError {
@@ -186,7 +219,13 @@ impl Kernel {
         let nanoseconds = timeouts.nanoseconds();
         let mut loader = EbpfLoader::new();
         loader.override_global("TIMEOUTS", nanoseconds.as_slice(), true);
-        for (name, size) in sizes.by_map() {
+        let task = if sizes.sockets > 0 {
+            task_offsets()
+        } else {
+            [0; 2]
+        };
+        loader.override_global("TASK", task.as_slice(), true);
+        for (name, size) in sizes.by_map().into_iter().chain(sizes.of_sockets()) {
             if let Some(size) = size {
                 loader.map_max_entries(name, size);
             }
@@ -205,6 +244,17 @@ impl Kernel {
                 .map_err(|source| KernelError::Program { name, source })?;
         }
         Ok(kernel)
+    }
+
+    /// Any program of the object.
+    ///
+    /// # Panics
+    ///
+    /// When the object has no such program.
+    pub(super) fn any_program(&mut self, name: &str) -> &mut aya::programs::Program {
+        self.ebpf
+            .program_mut(name)
+            .expect("the object holds its own programs")
     }
 
     /// One of [`PROGRAMS`].

@@ -12,6 +12,7 @@ pub mod family;
 pub mod health;
 pub mod hubble;
 mod labels;
+pub mod owners;
 pub mod plugin;
 pub mod process;
 pub mod rules;
@@ -31,7 +32,7 @@ use parking_lot::Mutex;
 use prometheus::core::Collector;
 use prometheus::{Registry, TextEncoder};
 
-use crate::enrich::{Directory, DirectoryHandle, Hits};
+use crate::enrich::{Directory, DirectoryHandle, Hits, OwnerCounts};
 use crate::flow::{Log, Record, pipeline::Ring};
 use crate::observe::filter::{self, FilterError};
 use crate::observe::uuid::Boot;
@@ -67,6 +68,7 @@ pub struct FlowMetrics {
     reloads: [AtomicU64; 2],
     reader_gap_flows: AtomicU64,
     hits: Arc<Hits>,
+    owners: Arc<OwnerCounts>,
 }
 
 impl Default for FlowMetrics {
@@ -105,6 +107,7 @@ impl FlowMetrics {
             reloads: Default::default(),
             reader_gap_flows: AtomicU64::new(0),
             hits: Arc::default(),
+            owners: Arc::default(),
         }
     }
 
@@ -179,6 +182,11 @@ impl FlowMetrics {
         &self.hits
     }
 
+    /// How many events named their process.
+    pub const fn owners(&self) -> &Arc<OwnerCounts> {
+        &self.owners
+    }
+
     /// Counts flows a reader was too slow for.
     pub fn reader_gap(&self, flows: u64) {
         self.reader_gap_flows.fetch_add(flows, Ordering::Relaxed);
@@ -227,12 +235,14 @@ impl Metrics {
         let registry = Registry::new();
         let hits = flows.hits().clone();
         let scrapes = Scrapes::default();
-        let collectors: [Box<dyn Collector>; 5] = [
+        let owners = flows.owners().clone();
+        let collectors: [Box<dyn Collector>; 6] = [
             Box::new(hubble::HubbleCollector::new(flows.clone())),
             Box::new(health::HealthCollector::new(flows.clone(), log, status)),
             Box::new(process::ProcessCollector),
             Box::new(rules::RuleCollector::new(hits)),
             Box::new(ScrapeCollector::new(scrapes.clone())),
+            Box::new(owners::OwnerCollector::new(owners)),
         ];
         for collector in collectors {
             registry.register(collector)?;

@@ -8,6 +8,7 @@ use flowd_proto::flowd::v1::{self as ours, ConnectionState, FlowExtension};
 use flowd_proto::reason;
 
 use super::flow::timestamp;
+use super::numbers;
 use crate::enrich::Decision;
 use crate::flow::Record;
 use crate::flow::record::Judged;
@@ -18,6 +19,7 @@ pub(super) fn extension(record: &Record) -> FlowExtension {
         rules: rule_messages(&record.decision),
         default_denied_by: denier_messages(&record.decision),
         cidr: record.peer.cidr.clone(),
+        process: record.owner.as_deref().map(numbers::process),
         ..counted(record)
     }
 }
@@ -39,6 +41,13 @@ pub(super) fn counted(record: &Record) -> FlowExtension {
         connection_state: connection_state(&record.judged) as i32,
         reason: reason_name(record.judged.verdict).to_owned(),
         seeded: event.flags & EventFlags::SEEDED != 0,
+        duration: numbers::duration(record),
+        ended: numbers::ended(record),
+        reset_by: numbers::reset_by(&record.judged) as i32,
+        handshake_rtt_us: record.measured.handshake_rtt,
+        rtt_us: record.measured.rtt,
+        retransmits: record.measured.retransmits,
+        attribution: numbers::attribution(record.attribution()) as i32,
         ..FlowExtension::default()
     }
 }

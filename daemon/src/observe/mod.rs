@@ -10,6 +10,7 @@ pub mod flow;
 pub mod icmp;
 pub mod lost;
 pub mod mask;
+mod numbers;
 pub mod query;
 pub mod tcp;
 pub mod uuid;

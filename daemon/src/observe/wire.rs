@@ -17,8 +17,9 @@ use super::flow::{
     EMITTER, PolicyList, VERSION, View, build, decision_log, endpoint, policy_message, timestamp,
 };
 use super::mask::{Mask, Part, Parts};
+use super::numbers::process;
 use crate::enrich::decision::EncodedDecision;
-use crate::enrich::{Decision, Party};
+use crate::enrich::{Decision, Owner, Party};
 use crate::flow::Record;
 use crate::flow::record::Side;
 
@@ -32,6 +33,7 @@ mod field {
     pub(super) const POLICY_REVISION: u32 = 4;
     pub(super) const ANY_VALUE: u32 = 2;
     pub(super) const EXTENSION_CIDR: u32 = 15;
+    pub(super) const EXTENSION_PROCESS: u32 = 40;
     pub(super) const RESPONSE_FLOW: u32 = 1;
     pub(super) const RESPONSE_NODE_NAME: u32 = 1000;
     pub(super) const RESPONSE_TIME: u32 = 1001;
@@ -181,6 +183,13 @@ impl Encoder {
             let cidr = record.peer.cidr.as_bytes();
             put_bytes(field::EXTENSION_CIDR, cidr, &mut self.extension);
         }
+        if let Some(owner) = &record.owner {
+            put_bytes(
+                field::EXTENSION_PROCESS,
+                encoded_process(owner),
+                &mut self.extension,
+            );
+        }
         let value_len = self.extension.len() as u64;
         let any_len =
             self.type_url.len() as u64 + 1 + encoded_len_varint(value_len) as u64 + value_len;
@@ -222,6 +231,12 @@ fn encoded_party(party: &Party) -> &[u8] {
     party
         .encoded
         .get_or_init(|| endpoint(party).encode_to_vec().into())
+}
+
+fn encoded_process(owner: &Owner) -> &[u8] {
+    owner
+        .encoded
+        .get_or_init(|| process(owner).encode_to_vec().into())
 }
 
 fn encoded_decision(decision: &Decision) -> &EncodedDecision {

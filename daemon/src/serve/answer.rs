@@ -117,6 +117,16 @@ fn ledger(sources: &Sources, status: &Status) -> Ledger {
             count: *count,
         })
         .collect();
+    losses.extend(
+        sources
+            .flows
+            .owners()
+            .losses()
+            .map(|(source, count)| SourceLoss {
+                source: source.to_owned(),
+                count,
+            }),
+    );
     losses.push(SourceLoss {
         source: "readers".to_owned(),
         count: sources.flows.reader_gap_flows(),

@@ -36,6 +36,7 @@ pub(crate) const SIZES: Sizes = Sizes {
     denied: 65_536,
     fragments: 4096,
     ring_bytes: 4 * 1024 * 1024,
+    sockets: 0,
 };
 
 /// Longer than any test: the programs use the real clock.

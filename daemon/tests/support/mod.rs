@@ -12,6 +12,7 @@ mod events;
 mod flood;
 mod flowctl;
 mod load;
+mod processes;
 mod scene;
 mod wanted;
 
@@ -20,6 +21,7 @@ pub(crate) use counts::{distinct_ports, told_packets};
 pub(crate) use flood::{Pacer, flood};
 pub(crate) use flowctl::text;
 pub(crate) use load::{ALWAYS, Load, NEVER};
+pub(crate) use processes::Group;
 pub(crate) use scene::{Scene, policy, put, run_inside};
 pub(crate) use wanted::{Wanted, flow_of, line};
 

@@ -143,6 +143,8 @@ pub struct Connection {
     pub received_packets: u64,
     /// Bytes to the workload.
     pub received_bytes: u64,
+    /// Cookie of the workload's socket, 0 where none was seen.
+    pub socket: u64,
     /// The set of rules that decided, 0 where no rule did.
     pub rule: u32,
     /// Policy id that decided.
@@ -207,6 +209,8 @@ pub struct Denied {
     pub bytes: u64,
     /// Of those, packets already told to userspace.
     pub told_packets: u64,
+    /// Cookie of the socket that sent the first of them, 0 where it is not known.
+    pub socket: u64,
     /// The set of rules that decided, 0 where no rule did.
     pub rule: u32,
     /// Policy id that decided.

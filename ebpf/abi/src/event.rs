@@ -54,7 +54,7 @@ impl EventFlags {
     pub const SEEDED: u8 = 1 << 3;
 }
 
-/// One event, 144 bytes, integers in host byte order.
+/// One event, 152 bytes, integers in host byte order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct Event {
@@ -74,6 +74,8 @@ pub struct Event {
     pub received_packets: u64,
     /// Bytes to the workload so far.
     pub received_bytes: u64,
+    /// Cookie of the workload's socket, 0 where none was seen.
+    pub socket: u64,
     /// Endpoint id.
     pub endpoint: u32,
     /// Identity of the peer.

@@ -3,8 +3,8 @@
 use core::mem::{align_of, offset_of, size_of};
 
 use crate::{
-    Connection, ConnectionKey, Counter, Denied, Endpoint, Event, FragmentHead, FragmentKey, Peer,
-    PeerKey, PolicyEntry, PolicyKey,
+    Connection, ConnectionKey, Counter, Denied, Endpoint, Event, FragmentHead, FragmentKey,
+    Listener, ListenerKey, Peer, PeerKey, PolicyEntry, PolicyKey, Socket,
 };
 
 const _: () = {
@@ -19,14 +19,17 @@ const _: () = {
     assert!(size_of::<PolicyEntry>() == 12);
     assert!(size_of::<ConnectionKey>() == 44);
     assert!(align_of::<ConnectionKey>() == 4);
-    assert!(size_of::<Connection>() == 88);
-    assert!(size_of::<Denied>() == 80);
+    assert!(size_of::<Connection>() == 96);
+    assert!(size_of::<Denied>() == 88);
     assert!(size_of::<FragmentKey>() == 44);
     assert!(size_of::<FragmentHead>() == 16);
     assert!(size_of::<Counter>() == 48);
-    assert!(size_of::<Event>() == 144);
+    assert!(size_of::<Event>() == 152);
     assert!(offset_of!(Event, local) == 16);
-    assert!(offset_of!(Event, endpoint) == 80);
-    assert!(offset_of!(Event, local_port) == 112);
-    assert!(offset_of!(Event, source_mac) == 130);
+    assert!(offset_of!(Event, endpoint) == 88);
+    assert!(offset_of!(Event, local_port) == 120);
+    assert!(offset_of!(Event, source_mac) == 138);
+    assert!(size_of::<Socket>() == 80);
+    assert!(size_of::<ListenerKey>() == 32);
+    assert!(size_of::<Listener>() == 16);
 };

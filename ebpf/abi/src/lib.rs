@@ -16,6 +16,7 @@ pub mod layout;
 pub mod peer;
 pub mod policy;
 pub mod reason;
+pub mod socket;
 pub mod sweep;
 #[cfg(feature = "user")]
 mod user;
@@ -28,10 +29,11 @@ pub use event::{Event, EventKind};
 pub use peer::{Peer, PeerKey};
 pub use policy::{Action, PolicyEntry, PolicyKey};
 pub use reason::{DropReason, ForwardReason, Verdict};
+pub use socket::{Listener, ListenerKey, OwnerHow, Socket, SocketCount};
 
 /// Changes whenever the meaning or layout of anything in this crate changes. Pinned objects carry
 /// it in their directory name.
-pub const ABI_VERSION: u32 = 2;
+pub const ABI_VERSION: u32 = 3;
 
 /// The side of the workload a packet is on, and the side of a policy that judges it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -21,6 +21,9 @@ pub const TIMEOUTS: Timeouts = Timeouts {
     fragment: 30 * SECOND,
 };
 
+/// The socket every packet comes from.
+pub const SOCKET: u64 = 77;
+
 /// A packet that is a slice.
 #[derive(Debug)]
 pub struct Bytes<'a>(pub &'a [u8]);
@@ -28,6 +31,10 @@ pub struct Bytes<'a>(pub &'a [u8]);
 impl Packet for Bytes<'_> {
     fn length(&self) -> u32 {
         self.0.len() as u32
+    }
+
+    fn socket(&self) -> u64 {
+        SOCKET
     }
 
     fn read<const N: usize>(&self, offset: u32) -> Option<Aligned<N>> {

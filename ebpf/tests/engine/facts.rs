@@ -8,7 +8,7 @@ use crate::{
     ENDPOINT, Lab,
     common::{
         frame::{ACK, HOST_MAC, SYN, WORKLOAD_MAC, address, ip},
-        memory::SECOND,
+        memory::{SECOND, SOCKET},
         world::{CLASS, FRIEND, Family, IFINDEX, TLS, UNNAMED, WEB, rule},
     },
 };
@@ -75,6 +75,7 @@ fn an_answer() {
     assert_eq!((event.created, event.time), (opened, lab.engine.now));
     assert!(event.time - event.created > SECOND);
     assert_eq!((event.sent_packets, event.received_packets), (1, 1));
+    assert_eq!(event.socket, SOCKET);
     assert_eq!(event.direction, Direction::Egress as u8);
     assert_eq!(event.origin, Direction::Ingress as u8);
     assert_eq!(event.state, State::Established as u8);
@@ -101,6 +102,7 @@ fn a_drop() {
         sent_packets: 1,
         sent_bytes: u64::from(length),
         received_packets: 1,
+        socket: SOCKET,
         endpoint: ENDPOINT,
         peer_identity: Peer::WORLD_IDENTITY,
         peer_class: CLASS,
@@ -123,6 +125,21 @@ fn a_drop() {
         ..Event::default()
     };
     assert_eq!(only(lab.told()), expected);
+}
+
+#[test]
+fn the_socket_is_the_workloads_own() {
+    let mut lab = Lab::new();
+    let family = Family::V4;
+    lab.receives(&ip(family.friend(), family.workload()).tcp(40_000, WEB, SYN));
+    assert_eq!(only(lab.told()).socket, 0);
+    lab.sends(&ip(family.workload(), family.friend()).tcp(WEB, 40_000, SYN | ACK));
+    assert_eq!(only(lab.told()).socket, SOCKET);
+    lab.wait(8_001);
+    lab.sweep(1);
+    assert_eq!(only(lab.told()).socket, SOCKET);
+    lab.receives(&ip(family.classed(), family.workload()).tcp(40_000, UNNAMED, SYN));
+    assert_eq!(only(lab.told()).socket, 0);
 }
 
 #[test]

@@ -190,6 +190,8 @@ impl Flowd {
             .arg("--netns")
             .arg(self.plan.node.path())
             .env(MARK, self.plan.node.name())
+            // Nobody else's processes are any of our business; a scene that wants them names its own.
+            .env("FLOWD_CGROUP", "off")
             .envs(
                 self.plan
                     .environment

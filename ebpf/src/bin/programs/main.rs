@@ -16,6 +16,7 @@
 mod host;
 mod maps;
 mod skb;
+mod sockets;
 mod sweep;
 mod tables;
 

@@ -6,7 +6,7 @@ use aya_ebpf::{
 };
 use flowd_abi::{
     Connection, ConnectionKey, Counter, CounterIndex, Denied, Endpoint, FragmentHead, FragmentKey,
-    Peer, PolicyEntry,
+    Listener, ListenerKey, Peer, PolicyEntry, Socket, SocketCount,
 };
 use flowd_ebpf::Scratch;
 
@@ -27,6 +27,16 @@ pub(crate) static DENIED: LruHashMap<ConnectionKey, Denied, 1024> = LruHashMap::
 
 #[btf_map]
 pub(crate) static FRAGMENTS: LruHashMap<FragmentKey, FragmentHead, 1024> = LruHashMap::new();
+
+#[btf_map]
+pub(crate) static SOCKETS: LruHashMap<u64, Socket, 64> = LruHashMap::new();
+
+#[btf_map]
+pub(crate) static LISTENERS: LruHashMap<ListenerKey, Listener, 64> = LruHashMap::new();
+
+#[btf_map]
+pub(crate) static SOCKET_COUNTS: PerCpuArray<u64, { SocketCount::LEN as usize }> =
+    PerCpuArray::new();
 
 #[btf_map]
 pub(crate) static COUNTERS: PerCpuArray<Counter, { CounterIndex::LEN as usize }> =

@@ -2,7 +2,11 @@
 
 use core::mem::MaybeUninit;
 
-use aya_ebpf::{EbpfContext, helpers::bpf_skb_load_bytes, programs::TcContext};
+use aya_ebpf::{
+    EbpfContext,
+    helpers::{bpf_get_socket_cookie, bpf_skb_load_bytes},
+    programs::TcContext,
+};
 use flowd_ebpf::{Aligned, Packet};
 
 /// A packet at a TC hook.
@@ -38,19 +42,21 @@ impl Packet for Skb<'_> {
         self.context.len()
     }
 
+    /// Kept while the packet crosses from the workload's namespace: only what has been received by
+    /// a stack, or was made by none, has no socket here.
     #[inline(always)]
-    fn head(&self) -> Option<Aligned<56>> {
-        let mut head = MaybeUninit::<Aligned<56>>::uninit();
-        // SAFETY: the destination holds two bytes and 54 more; the helper fills these or fails.
+    fn socket(&self) -> u64 {
+        // SAFETY: the kernel hands every program a valid context.
+        unsafe { bpf_get_socket_cookie(self.context.as_ptr()) }
+    }
+
+    #[inline(always)]
+    fn head(&self, head: &mut Aligned<56>) -> bool {
+        // SAFETY: the destination holds 54 bytes behind its first two; the helper fills these or
+        // fails.
         unsafe {
-            let to = head.as_mut_ptr().cast::<u8>();
-            to.cast::<u16>().write(0);
-            let result = bpf_skb_load_bytes(self.context.as_ptr(), 0, to.add(2).cast(), 54);
-            if result == 0 {
-                Some(head.assume_init())
-            } else {
-                None
-            }
+            let to = head.0.as_mut_ptr().add(2);
+            bpf_skb_load_bytes(self.context.as_ptr(), 0, to.cast(), 54) == 0
         }
     }
 

@@ -1,0 +1,245 @@
+//! Whose flow it is and how much of it there was, against what the processes, /proc and the
+//! kernel's own counters say.
+
+mod support;
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    process::{Child, Stdio},
+};
+
+use flowd_proto::{
+    flow::Flow,
+    flowd::v1::{Attribution, ConnectionState, EventKind, FlowExtension, Process},
+};
+use flowd_testbed::{Namespace, Pod, traffic::UdpEcho};
+use support::{Group, Scene, Wanted, eventually, flow_of, policy, run_inside};
+
+const PORT: u16 = 8080;
+/// Sends a fixed answer to whoever connects.
+const SERVER: &str = "
+import socket
+listener = socket.create_server(('', 8080))
+print('ready', flush=True)
+while True:
+    connection, _ = listener.accept()
+    connection.recv(4096)
+    connection.sendall(b'x' * 1000)
+    connection.close()
+";
+/// Sends 20 datagrams of 100 bytes and takes their echoes, without connecting.
+const UDP_CLIENT: &str = "
+import socket, sys
+client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for _ in range(20):
+    client.sendto(b'y' * 100, (sys.argv[1], 7000))
+    client.recvfrom(200)
+";
+/// Ethernet, IPv4 and UDP headers.
+const UDP_HEADERS: u64 = 14 + 20 + 8;
+
+/// A scene whose flowd watches the group, and tells the end of a UDP flow soon.
+fn scene(group: &Group) -> Scene {
+    Scene::with(|builder, directory| {
+        let config = directory.join("flowd.yaml");
+        fs::write(&config, "timeouts: {other: 1}\n").expect("written");
+        let builder = builder.arg("--config").arg(config);
+        builder.env("FLOWD_CGROUP", group.path())
+    })
+}
+
+struct Server(Child);
+
+impl Server {
+    fn start(group: &Group, pod: &Pod) -> Self {
+        let mut command = group.command(&pod.namespace, &["python3", "-c", SERVER]);
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("it runs");
+        let mut line = String::new();
+        let output = child.stdout.take().expect("its output");
+        BufReader::new(output).read_line(&mut line).expect("read");
+        assert_eq!(line, "ready\n");
+        Self(child)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.0.kill().expect("it runs still");
+        self.0.wait().expect("it ends");
+    }
+}
+
+fn curl(group: &Group, from: &Pod, to: &Pod, port: u16) -> String {
+    let url = format!("http://{}:{port}/", to.ipv4);
+    let line = [
+        "curl",
+        "-s",
+        "--http0.9",
+        "--max-time",
+        "1",
+        "-o",
+        "/dev/null",
+    ];
+    let line = [&line[..], &["-w", "%{size_download}", &url]].concat();
+    let output = group.command(&from.namespace, &line).output();
+    String::from_utf8(output.expect("it runs").stdout).expect("a number")
+}
+
+/// The event of this kind whose process passes.
+fn told(
+    scene: &Scene,
+    wanted: &Wanted,
+    kind: EventKind,
+    good: impl Fn(&Process) -> bool,
+) -> (Flow, FlowExtension) {
+    let found = |flow: Flow| {
+        let extension = flow.extension()?;
+        let process = extension.process.as_ref()?;
+        (extension.event() == kind && good(process)).then_some((flow, extension.clone()))
+    };
+    eventually("a flow with its process", || {
+        let flows = scene.flows(wanted);
+        let seen: Vec<_> = flows.iter().map(Flow::extension).collect();
+        flows
+            .into_iter()
+            .find_map(found)
+            .ok_or(format!("{seen:#?}"))
+    })
+}
+
+/// Segments and bytes of IPv4 the kernel of a namespace counts, in and out together.
+fn counted(namespace: &Namespace) -> (u64, u64) {
+    let column = |file: &str, protocol: &str, name: &str| -> u64 {
+        let text = run_inside(namespace, &format!("cat /proc/net/{file}"));
+        let mut rows = text.lines().filter(|line| line.starts_with(protocol));
+        let (names, values) = (rows.next().expect("names"), rows.next().expect("values"));
+        let place = names.split(' ').position(|column| column == name);
+        let value = values.split(' ').nth(place.expect("the column"));
+        value
+            .and_then(|value| value.parse().ok())
+            .expect("a number")
+    };
+    let segments = column("snmp", "Tcp:", "InSegs") + column("snmp", "Tcp:", "OutSegs");
+    let bytes = column("netstat", "IpExt:", "InOctets") + column("netstat", "IpExt:", "OutOctets");
+    (segments, bytes)
+}
+
+#[test]
+fn both_ends_of_a_connection_name_their_process_and_count_what_the_kernel_counts() {
+    let group = Group::new();
+    let mut scene = scene(&group);
+    let [client, server] = ["client", "server"].map(|name| scene.pod(name));
+    scene.launch();
+    let running = Server::start(&group, &server);
+    let before = counted(&client.namespace);
+    assert_eq!(curl(&group, &client, &server, PORT), "1000");
+    let after = counted(&client.namespace);
+
+    let tcp = flow_of("tcp");
+    let (_, asked) = told(&scene, &tcp, EventKind::Close, |process| {
+        process.name == "curl"
+    });
+    let process = asked.process.as_ref().expect("its process");
+    assert_eq!(asked.attribution(), Attribution::Exact);
+    assert_eq!((process.user_id, process.user.as_str()), (0, "root"));
+    assert!(process.started.is_some());
+    assert!(
+        ["", "/curl"]
+            .iter()
+            .any(|end| process.executable.ends_with(end))
+    );
+    assert_eq!(asked.connection_state(), ConnectionState::Closed);
+    assert!(asked.handshake_rtt_us > 0 && asked.rtt_us > 0, "{asked:?}");
+    assert_eq!(asked.retransmits, Some(0));
+    assert!(asked.ended.is_some() && asked.duration.is_some());
+    // The last acknowledgment, without data, comes after the second FIN, which ends the flow.
+    let packets = asked.sent_packets + asked.received_packets;
+    assert_eq!(packets, after.0 - before.0 - 1);
+    let bytes = asked.sent_bytes + asked.received_bytes;
+    assert_eq!(bytes, after.1 - before.1 - 52 + 14 * packets);
+
+    let pid = running.0.id();
+    let (_, served) = told(&scene, &tcp, EventKind::Close, |process| process.pid == pid);
+    let process = served.process.as_ref().expect("its process");
+    assert_eq!(served.attribution(), Attribution::Exact);
+    let proc = format!("/proc/{pid}");
+    let executable = fs::read_link(format!("{proc}/exe")).expect("it runs");
+    assert_eq!(process.executable, executable.to_string_lossy());
+    let name = fs::read_to_string(format!("{proc}/comm")).expect("it runs");
+    assert_eq!(process.name, name.trim_end());
+    let groups = fs::read_to_string(format!("{proc}/cgroup")).expect("it runs");
+    let own = groups.lines().find_map(|line| line.strip_prefix("0::"));
+    assert_eq!(Some(process.cgroup.as_str()), own);
+    assert_eq!(served.sent_packets, asked.received_packets);
+    assert_eq!(served.received_bytes, asked.sent_bytes);
+}
+
+#[test]
+fn datagrams_and_denied_connections_name_their_process_and_nobody_else_is() {
+    let group = Group::new();
+    let mut scene = scene(&group);
+    let [client, server] = ["client", "server"].map(|name| scene.pod(name));
+    let rules = "egressDeny: [{toEntities: [all], toPorts: [{ports: [{port: \"9999\"}]}]}]
+  egress: [{toEntities: [all]}]";
+    let yaml = policy("no-9999", "client", rules);
+    scene.flowd.write_policy("no-9999", &yaml).expect("written");
+    scene.launch();
+    let any = std::net::IpAddr::from([0, 0, 0, 0]);
+    let echo = UdpEcho::start(&server.namespace, any, 7000).expect("listens");
+    let address = server.ipv4.to_string();
+    let line = ["python3", "-c", UDP_CLIENT, &address];
+    let status = group.command(&client.namespace, &line).status();
+    assert!(status.expect("it runs").success());
+    curl(&group, &client, &server, 9999);
+
+    let (_, denied) = told(
+        &scene,
+        &flow_of("tcp").dropped(),
+        EventKind::Drop,
+        |process| process.name == "curl",
+    );
+    assert_eq!(denied.attribution(), Attribution::Exact);
+    let (_, sent) = told(&scene, &flow_of("udp"), EventKind::Close, |process| {
+        process.name.starts_with("python")
+    });
+    let each = (20, 20 * (100 + UDP_HEADERS));
+    assert_eq!((sent.sent_packets, sent.sent_bytes), each);
+    assert_eq!((sent.received_packets, sent.received_bytes), each);
+    // The echo runs in the test itself, which is not in the group.
+    let ends = scene.flows(&flow_of("udp").ingress());
+    let ends: Vec<_> = ends.iter().filter_map(Flow::extension).collect();
+    assert!(!ends.is_empty());
+    let nobody =
+        |end: &FlowExtension| end.attribution() == Attribution::Unknown && end.process.is_none();
+    assert!(
+        ends.iter()
+            .filter(|end| end.event() == EventKind::Open)
+            .all(nobody),
+        "{ends:#?}"
+    );
+    drop(echo);
+}
+
+#[test]
+fn what_connects_while_no_daemon_runs_is_named_by_the_next_one() {
+    let group = Group::new();
+    let mut scene = scene(&group);
+    let [client, server] = ["client", "server"].map(|name| scene.pod(name));
+    scene.launch();
+    let _running = Server::start(&group, &server);
+    scene.flowd.kill9().expect("it ran");
+    assert_eq!(curl(&group, &client, &server, PORT), "1000");
+    scene.launch();
+    let (_, asked) = told(&scene, &flow_of("tcp"), EventKind::Close, |process| {
+        process.name == "curl"
+    });
+    assert_eq!(asked.attribution(), Attribution::Exact);
+    scene.flowd.terminate().expect("it runs");
+    scene.flowd.detach().expect("it detaches");
+    let pins = scene
+        .flowd
+        .bpffs()
+        .join(format!("v{}", flowd_abi::ABI_VERSION));
+    assert!(!pins.exists(), "the links on the control group go too");
+}
