@@ -7,7 +7,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
         mpsc,
     },
-    thread::{self, JoinHandle},
+    thread::JoinHandle,
 };
 
 use anyhow::Context as _;
@@ -39,6 +39,7 @@ use crate::{
     resolve::{Numbers, Resolver},
     serve::{self, Door, Sources, grpc, stop},
     sources::{Source, Watch},
+    threads::spawn,
 };
 
 /// A running daemon.
@@ -394,32 +395,6 @@ fn fresh_numbers(inherited: usize) -> Numbers {
 
 fn seconds() -> u32 {
     u32::try_from(realtime() / 1_000_000_000).unwrap_or(1)
-}
-
-fn spawn(
-    name: &str,
-    stopping: &Arc<AtomicBool>,
-    run: impl FnOnce(Arc<AtomicBool>) + Send + 'static,
-) -> anyhow::Result<JoinHandle<()>> {
-    let stop = Arc::clone(stopping);
-    Ok(thread::Builder::new()
-        .name(name.to_owned())
-        .spawn(move || {
-            let _vital = Vital;
-            run(stop);
-        })?)
-}
-
-/// Ends the process when its thread panics: a daemon without that thread would look healthy. What
-/// is enforced stays, and the next daemon goes on.
-struct Vital;
-
-impl Drop for Vital {
-    fn drop(&mut self) {
-        if thread::panicking() {
-            std::process::abort();
-        }
-    }
 }
 
 fn watch(config: &Config, wake: mpsc::Sender<()>) -> Option<Watch> {

@@ -24,4 +24,5 @@ pub mod resolve;
 pub mod rolling;
 pub mod serve;
 pub mod sources;
+mod threads;
 pub mod why;

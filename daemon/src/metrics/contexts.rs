@@ -22,9 +22,9 @@ const MEMORY: usize = 16_384;
 /// Workloads remembered for one side of a context, at most; with more it stays until it is idle.
 const WORKLOADS: usize = 64;
 
-/// What decides on the label values: the parties, the directions and, if a label is an address, the
-/// addresses.
-type Key = (u64, u64, u8);
+/// What decides on the label values, if none is an address: both parties and both directions, in one
+/// number, which is hashed faster than three.
+type Key = u128;
 
 /// Values of a context's labels.
 pub type Values = Arc<[Box<str>]>;
@@ -106,7 +106,8 @@ impl Group {
     fn find(&mut self, record: &Record) -> u32 {
         let judged = &record.judged;
         let directions = judged.direction as u8 | (judged.judged_direction() as u8) << 2;
-        let pair = (record.local.serial, record.peer.serial, directions);
+        let parties = u128::from(record.local.serial) << 64 | u128::from(record.peer.serial);
+        let pair = parties << 4 | u128::from(directions);
         if self.needs_addresses {
             let key = (pair, judged.event.local, judged.event.remote);
             if let Some(context) = self.addressed.get(&key) {

@@ -169,8 +169,11 @@ impl Plugin {
                 Some(cell(one.transport as usize, [(reason, reasons)]))
             }),
             Kind::Tcp => {
-                for flag in [syn, fin, rst] {
-                    self.each(batch, facts, group, flag);
+                self.each(batch, facts, group, syn);
+                // Rarely there at all, and rarer still both.
+                if facts.iter().any(|one| one.tcp_flags & 0x05 != 0) {
+                    self.each(batch, facts, group, fin);
+                    self.each(batch, facts, group, rst);
                 }
             }
             Kind::Icmp => self.each(batch, facts, group, icmp),

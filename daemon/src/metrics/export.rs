@@ -5,7 +5,8 @@ use std::borrow::Cow;
 
 use prometheus::proto::MetricFamily;
 
-use super::catalog::{self, Announced, Numbers};
+use super::announced::{Announced, announced as of_plugin};
+use super::catalog::{self, Numbers};
 use super::contexts::Values;
 use super::engine::Engine;
 use super::family::{self, number};
@@ -41,7 +42,7 @@ impl Snapshots {
         let mut announced: Vec<Announced> = Vec::new();
         let mut families = Vec::new();
         for plugin in &engine.plugins {
-            for family in catalog::announced(plugin.spec.kind) {
+            for family in of_plugin(plugin.spec.kind) {
                 if !announced.contains(family) {
                     announced.push(*family);
                 }

@@ -2,6 +2,7 @@
 //!
 //! On the way of an event only numbers move; names are made when somebody scrapes.
 
+pub mod announced;
 pub mod catalog;
 pub mod contexts;
 pub mod doors;

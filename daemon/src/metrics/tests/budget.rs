@@ -60,10 +60,10 @@ fn a_scan_from_ten_thousand_sources_over_a_hundred_thousand_ports_keeps_to_the_b
         ..configured(&world, plugins)
     };
     set(&world, &settings);
-    let mut sizes = Vec::new();
-    for round in 0..2_u64 {
+    let (mut sizes, mut told) = (Vec::new(), 0);
+    for scanned in [EVENTS, EVENTS / 10] {
         let mut events = Vec::new();
-        for number in 0..EVENTS {
+        for number in 0..scanned {
             events.push(scan(number));
             events.push(denied(number));
             if events.len() >= 10_000 {
@@ -73,7 +73,7 @@ fn a_scan_from_ten_thousand_sources_over_a_hundred_thousand_ports_keeps_to_the_b
         }
         world.tell(&events);
         let text = scrape(&world);
-        let told = u64::from(EVENTS) * (round + 1);
+        told += u64::from(scanned);
         for (family, all) in [
             ("hubble_flows_processed_total", 2 * told),
             ("hubble_drop_total", told),
