@@ -240,7 +240,7 @@ fn an_observer_of_a_namespace_sees_nothing_of_another() {
         pod
     });
     scene.flowd.wait_protected(PATIENCE).expect("protected");
-    let any = "::".parse().expect("an address");
+    let any: std::net::IpAddr = "::".parse().expect("an address");
     for [from, to] in [&shop, &bank] {
         let _server = TcpEcho::start(&to.namespace, any, 8080).expect("listens");
         flowd_testbed::traffic::tcp_connect(&from.namespace, to.ipv4, 8080, PATIENCE)
@@ -327,7 +327,7 @@ fn certificates_are_replaced_under_load_and_no_stream_drops() {
             open.sum("flowd_streams", &[]),
         )
     });
-    let any = "::".parse().expect("an address");
+    let any: std::net::IpAddr = "::".parse().expect("an address");
     let _server = TcpEcho::start(&db.namespace, any, 8080).expect("listens");
     let connect = || {
         let tried = flowd_testbed::traffic::tcp_connect(&web.namespace, db.ipv4, 8080, PATIENCE);
