@@ -1,5 +1,7 @@
 //! Builds the parts, starts them, and stops them in the reverse order.
 
+mod threads;
+
 use std::{
     fs,
     sync::{
@@ -33,7 +35,7 @@ use crate::{
         sweep::Sweep,
         tables::Tables,
     },
-    metrics::{FlowMetrics, Metrics, doors::DoorCollector},
+    metrics::{FlowMetrics, Metrics, doors::DoorCollector, exporters::ExportCollector},
     observe::{CLUSTER, filter, uuid::Boot},
     reload::Reload,
     resolve::{Numbers, Resolver},
@@ -41,6 +43,8 @@ use crate::{
     sources::{Source, Watch},
     threads::spawn,
 };
+
+use threads::{signal, spawn};
 
 /// A running daemon.
 pub struct App {
@@ -97,6 +101,7 @@ impl App {
             boot,
             stop,
             gate: gate(&config.reloadable)?,
+            exports: Default::default(),
         };
         let stopping = Arc::new(AtomicBool::new(false));
         let (wake, woken) = mpsc::channel();
@@ -153,7 +158,11 @@ impl App {
         ];
         let watch = watch(&config, wake.clone());
         let metrics = Metrics::new(flows, log, board.handle())?
-            .also(Box::new(DoorCollector::new(sources.gate.clone())))?;
+            .also(Box::new(DoorCollector::new(sources.gate.clone())))?
+            .also(Box::new(ExportCollector::new(
+                sources.exports.clone(),
+                sources.log.clone(),
+            )))?;
         Ok(Self {
             config,
             sources,
@@ -225,6 +234,12 @@ impl App {
             let run = reload.run(sources.stop.clone()).await;
             run.context("reloading the configuration")
         };
+        for problem in sources
+            .exports
+            .apply(&self.config.reloadable.export, sources)
+        {
+            tracing::error!("{problem}");
+        }
         let renew = Renew {
             file: self.config.file.clone(),
             now: self.config.reloadable.clone(),
@@ -248,7 +263,10 @@ impl App {
         // A door that fails ends the daemon, so that whoever keeps it running knows.
         tokio::try_join!(signal, unix, tcp, web, metrics, reload, renew)?;
         drop(doors.file);
+        let exports = self.sources.exports.clone();
         self.stop_threads();
+        // After the last flow was told, so that it is exported as well.
+        exports.stop();
         Ok(())
     }
 
@@ -404,19 +422,5 @@ fn watch(config: &Config, wake: mpsc::Sender<()>) -> Option<Watch> {
             tracing::warn!(%error, "directories cannot be watched; they are re-read every two seconds");
             None
         }
-    }
-}
-
-async fn signal() -> &'static str {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut term), Ok(mut int)) = (
-        signal(SignalKind::terminate()),
-        signal(SignalKind::interrupt()),
-    ) else {
-        return "no signal can be received";
-    };
-    tokio::select! {
-        _ = term.recv() => "SIGTERM",
-        _ = int.recv() => "SIGINT",
     }
 }

@@ -11,6 +11,7 @@ pub mod doctor;
 mod doors;
 pub mod endpoints;
 pub mod enrich;
+pub mod export;
 pub mod flow;
 pub mod glass;
 pub mod guard;

@@ -5,6 +5,7 @@ mod compact;
 mod csv;
 mod dict;
 mod event;
+mod exporters;
 mod json;
 mod otlp;
 mod paint;

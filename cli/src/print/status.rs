@@ -6,7 +6,7 @@ use std::time::Duration;
 use flowd_proto::flowd::v1::{EndpointStatus, Ledger, PolicyStatus, SourceError, StatusResponse};
 use tabwriter::TabWriter;
 
-use super::{Ink, Paint, TimeFormat, clean, columns, readable};
+use super::{Ink, Paint, TimeFormat, clean, columns, exporters, readable};
 
 /// The state of flowd.
 pub(super) fn flowd(status: &StatusResponse, paint: Paint) -> io::Result<String> {
@@ -43,6 +43,7 @@ pub(super) fn flowd(status: &StatusResponse, paint: Paint) -> io::Result<String>
         text,
         "\nTracked: {connections} connections, {denied} denied flows"
     )?;
+    exporters::outside(status, paint, &mut text)?;
     Ok(String::from_utf8_lossy(&text).into_owned())
 }
 

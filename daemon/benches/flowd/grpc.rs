@@ -61,6 +61,7 @@ fn follow(directory: &Arc<Directory>, raw: &[[u8; 144]]) -> Result<f64, Box<dyn 
         boot: Boot::random(),
         stop,
         gate: Default::default(),
+        exports: Default::default(),
     };
     let socket = std::env::temp_dir().join(format!("flowd-bench-{}.sock", std::process::id()));
     let server = tokio::runtime::Builder::new_multi_thread()

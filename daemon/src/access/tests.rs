@@ -10,7 +10,7 @@ use super::limits::Limits;
 use super::rights::{CALLS, find};
 use super::rules::Rules;
 use super::*;
-use crate::config::access::{AccessSection, LimitsSection};
+use crate::config::access::{AccessSection, AuditSection, LimitsSection};
 
 #[test]
 fn every_call_has_a_right_and_no_right_is_for_a_call_that_is_not_there() {
@@ -154,4 +154,57 @@ fn many_clients_are_forgotten_but_not_their_streams() {
     }
     drop(permit);
     assert_eq!(limits.streams(), 0);
+}
+
+#[test]
+fn a_full_disk_costs_lines_of_the_record_and_nothing_else() {
+    let section = AuditSection {
+        file: Some("/dev/full".into()),
+        ..AuditSection::default()
+    };
+    let gate = Gate::new(
+        &AccessSection::default(),
+        &LimitsSection::default(),
+        audit::Audit::start(&section).unwrap(),
+    )
+    .unwrap();
+    let call = find("/flowd.v1.Flowd/Status").unwrap();
+    let passed = gate.pass(&unix(0, 0), None, call).unwrap();
+    gate.record(&passed.grant, call.path, "ok", "");
+    while gate.audit().lost() == 0 {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(gate.audit().is_stuck());
+    assert_eq!(gate.audit().written(), 0);
+    assert!(gate.pass(&unix(0, 0), None, call).is_ok());
+}
+
+#[test]
+fn what_a_client_asked_is_on_record() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("audit.jsonl");
+    let section = AuditSection {
+        file: Some(path.clone()),
+        ..AuditSection::default()
+    };
+    let audit = audit::Audit::start(&section).unwrap();
+    let gate = Gate::new(&AccessSection::default(), &LimitsSection::default(), audit).unwrap();
+    let call = find("/flowd.v1.Policies/Apply").unwrap();
+    let refused = gate.pass(&Peer::Loopback(LOOPBACK.parse().unwrap()), None, call);
+    assert_eq!(refused.unwrap_err().reason, Reason::NoRight);
+    let refused = gate.pass(&unix(0, 0), Some("a-secret"), call).unwrap_err();
+    assert_eq!(refused.reason, Reason::UnknownToken);
+    while gate.audit().written() < 2 {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(
+        text.contains("no_right") && text.contains("flowd.v1.Policies/Apply"),
+        "{text}"
+    );
+    assert!(
+        text.contains("unknown_token") && !text.contains("a-secret"),
+        "{text}"
+    );
+    assert_eq!(gate.refusals().count(Reason::NoRight), 1);
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::access::{AccessSection, AuditSection, LimitsSection, TlsSection};
+use super::export::{self, ExportSection};
 use super::{ConfigError, File, read};
 
 /// The sections that are read again while the daemon runs: when the file changes, and on SIGHUP.
@@ -16,6 +17,8 @@ pub struct Reloadable {
     pub limits: LimitsSection,
     /// Where requests are put on record; a change takes effect with the next start.
     pub audit: AuditSection,
+    /// Flows to files and collectors.
+    pub export: Vec<ExportSection>,
 }
 
 impl Reloadable {
@@ -40,6 +43,7 @@ impl Reloadable {
             access: file.access.clone(),
             limits: file.limits.clone(),
             audit: file.audit.clone(),
+            export: file.export.clone(),
         }
     }
 
@@ -51,6 +55,7 @@ impl Reloadable {
         self.access.problems(&mut problems);
         self.limits.problems(&mut problems);
         self.audit.problems(&mut problems);
+        export::problems(&self.export, &mut problems);
         problems
     }
 }

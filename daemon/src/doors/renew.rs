@@ -51,13 +51,13 @@ impl Renew {
                 () = changed.notified() => sleep(SETTLE).await,
                 () = sleep(LOOK), if !watched => {}
             }
-            self.read();
+            self.read().await;
             // Other files may be named now, and a directory may have been replaced.
             watch = self.watch(&changed);
         }
     }
 
-    fn read(&mut self) {
+    async fn read(&mut self) {
         let mut problems = Vec::new();
         if let Some(file) = &self.file {
             match Reloadable::read(file) {
@@ -79,6 +79,11 @@ impl Renew {
         }
         let gate = &self.sources.gate;
         problems.extend(gate.reload(&self.now.access, &self.now.limits).err());
+        // Waits for exporters that end, so not on a thread that serves.
+        let (export, sources) = (self.now.export.clone(), self.sources.clone());
+        let applied =
+            tokio::task::spawn_blocking(move || sources.exports.apply(&export, &sources)).await;
+        problems.extend(applied.unwrap_or_default());
         for problem in &problems {
             tracing::warn!("not in force: {problem}; what was there before is");
         }

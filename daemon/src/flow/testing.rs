@@ -111,6 +111,7 @@ impl World {
                 boot: Boot::fixed(0x0123_4567_89ab_cdef),
                 stop,
                 gate: Default::default(),
+                exports: Default::default(),
             },
             stopper,
         }

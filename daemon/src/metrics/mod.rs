@@ -8,6 +8,7 @@ pub mod contexts;
 pub mod doors;
 pub mod engine;
 pub mod export;
+pub mod exporters;
 pub mod facts;
 pub mod family;
 pub mod health;

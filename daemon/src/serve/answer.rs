@@ -3,14 +3,15 @@
 use flowd_abi::{Direction, DropReason, ForwardReason};
 use flowd_proto::flow::TrafficDirection;
 use flowd_proto::flowd::v1::{
-    AuditStatus, EndpointStatus, ExplainResponse, Ledger, LedgerRow, ReasonHelp, Refused,
-    SourceError, SourceLoss, StatusResponse,
+    AuditStatus, EndpointStatus, ExplainResponse, ExportGap, ExporterStatus, Ledger, LedgerRow,
+    ReasonHelp, Refused, SourceError, SourceLoss, StatusResponse,
 };
 use flowd_proto::{Timestamp, reason};
 
 use super::status::{self, EndpointState, Status};
 use super::{Sources, hits, now};
 use crate::access::Scope;
+use crate::export::Missed;
 use crate::observe::extension::reason_name;
 use crate::observe::flow::VERSION;
 
@@ -25,6 +26,13 @@ pub fn status(sources: &Sources, scope: &Scope) -> StatusResponse {
     let status = status.within(scope);
     let warning = status.host.warning().into_iter();
     let mut problems: Vec<String> = warning.chain(status.complaints()).collect();
+    if *scope == Scope::All {
+        let states = sources.exports.states().into_iter();
+        let stuck = states.filter(|state| !state.counts.problem().is_empty());
+        problems.extend(
+            stuck.map(|state| format!("export {} waits: {}", state.name, state.counts.problem())),
+        );
+    }
     if sources.gate.audit().is_stuck() {
         problems.push("the audit log cannot be written; see flowd's log".to_owned());
     }
@@ -52,9 +60,41 @@ pub fn status(sources: &Sources, scope: &Scope) -> StatusResponse {
         ledger: Some(ledger(sources, &status)),
         connections: status.connections,
         denied: status.denied,
+        exporters: exporters(sources, scope),
         refused: refused(sources, scope),
         audit: audit(sources),
         host: Some(super::grpc::host_status(&status.host)),
+    }
+}
+
+/// What exports flows; it is about all namespaces.
+fn exporters(sources: &Sources, scope: &Scope) -> Vec<ExporterStatus> {
+    if *scope != Scope::All {
+        return Vec::new();
+    }
+    let states = sources.exports.states().into_iter();
+    states
+        .map(|state| ExporterStatus {
+            exported: state.counts.exported(),
+            lag: sources.log.seen().saturating_sub(state.counts.position()),
+            lost: state.counts.lost(),
+            gaps: state.counts.gaps(),
+            newest_gaps: state.counts.missed().into_iter().map(gap).collect(),
+            rejected: state.counts.rejected(),
+            problem: state.counts.problem(),
+            name: state.name,
+            target: state.target,
+        })
+        .collect()
+}
+
+fn gap(missed: Missed) -> ExportGap {
+    ExportGap {
+        first: missed.gap.from,
+        count: missed.gap.flows(),
+        time: Some(Timestamp::from_unix_nanos(
+            u64::try_from(missed.time).unwrap_or(0),
+        )),
     }
 }
 

@@ -21,6 +21,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::access::Gate;
 use crate::enrich::DirectoryHandle;
+use crate::export::Exporters;
 use crate::flow::Log;
 use crate::metrics::FlowMetrics;
 use crate::observe::flow::View;
@@ -48,6 +49,8 @@ pub struct Sources {
     pub stop: Stop,
     /// Lets requests through, or not.
     pub gate: Gate,
+    /// What exports flows.
+    pub exports: Exporters,
 }
 
 impl Sources {

@@ -1,0 +1,186 @@
+//! Flows to files and collectors.
+//!
+//! Each exporter is a thread with a cursor of its own on the flow log. One whose disk is full or
+//! whose collector is away waits with what it has in hand and tries again; the log goes on without
+//! it, and what it missed meanwhile is told exactly, in its output, the status and the metrics.
+
+mod aggregate;
+mod counts;
+mod file;
+mod otlp;
+mod plan;
+mod worker;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+pub use counts::{Counts, Missed};
+pub use plan::Plan;
+
+use crate::config::export::ExportSection;
+use crate::flow::log::Start;
+use crate::observe::filter;
+use crate::serve::Sources;
+use worker::Worker;
+
+/// The exporters that run; cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Exporters(Arc<Mutex<Running>>);
+
+#[derive(Debug, Default)]
+struct Running {
+    /// Whether flows before the first configuration are wanted: at the start of the daemon.
+    begun: bool,
+    exporters: BTreeMap<String, Exporter>,
+}
+
+#[derive(Debug)]
+struct Exporter {
+    section: ExportSection,
+    counts: Arc<Counts>,
+    stop: watch::Sender<bool>,
+    thread: JoinHandle<u64>,
+}
+
+/// How one exporter is doing.
+#[derive(Clone, Debug)]
+pub struct State {
+    /// Its name.
+    pub name: String,
+    /// Where it exports to.
+    pub target: String,
+    /// Its numbers.
+    pub counts: Arc<Counts>,
+}
+
+impl Exporters {
+    /// Runs what the sections say. One that stays as it is goes on; one that changes goes on from
+    /// where it was; a new one begins with the next flow, at the daemon's start with the first.
+    /// Waits for those that end, a second or so each.
+    pub fn apply(&self, sections: &[ExportSection], sources: &Sources) -> Vec<String> {
+        let mut running = self.0.lock();
+        let wanted = |name: &str| sections.iter().find(|section| section.name == name);
+        let gone: Vec<String> = running
+            .exporters
+            .iter()
+            .filter(|(name, exporter)| wanted(name) != Some(&exporter.section))
+            .map(|(name, _)| name.clone())
+            .collect();
+        let mut ended = BTreeMap::new();
+        for name in gone {
+            if let Some(exporter) = running.exporters.remove(&name) {
+                let counts = Arc::clone(&exporter.counts);
+                ended.insert(name, (exporter.end(), counts));
+            }
+        }
+        let begun = std::mem::replace(&mut running.begun, true);
+        let mut problems = Vec::new();
+        for section in sections {
+            if running.exporters.contains_key(&section.name) {
+                continue;
+            }
+            let (start, counts) = match ended.remove(&section.name) {
+                Some((next, counts)) => (Start::Seq(next), counts),
+                None if begun => (Start::Head, Arc::default()),
+                None => (Start::Oldest, Arc::default()),
+            };
+            match Exporter::start(section, sources, start, counts) {
+                Ok(exporter) => {
+                    running.exporters.insert(section.name.clone(), exporter);
+                }
+                Err(error) => problems.push(format!("export {}: {error}", section.name)),
+            }
+        }
+        problems
+    }
+
+    /// Ends all of them, each after what is in the log now.
+    pub fn stop(&self) {
+        let exporters = std::mem::take(&mut self.0.lock().exporters);
+        for exporter in exporters.values() {
+            exporter.stop.send_replace(true);
+        }
+        for exporter in exporters.into_values() {
+            exporter.end();
+        }
+    }
+
+    /// How each is doing.
+    pub fn states(&self) -> Vec<State> {
+        let running = self.0.lock();
+        let states = running.exporters.iter().map(|(name, exporter)| State {
+            name: name.clone(),
+            target: exporter.section.target(),
+            counts: Arc::clone(&exporter.counts),
+        });
+        states.collect()
+    }
+}
+
+impl Exporter {
+    fn start(
+        section: &ExportSection,
+        sources: &Sources,
+        start: Start,
+        counts: Arc<Counts>,
+    ) -> Result<Self, String> {
+        let context = filter::Context {
+            directory: sources.directory.clone(),
+            boot: sources.boot,
+            scope: Default::default(),
+        };
+        let plan = Plan::compile(section, &context)?;
+        let (stop, stopped) = watch::channel(false);
+        let cursor = sources.log.cursor(start);
+        counts.at(cursor.position());
+        let worker = Worker::new(
+            section.name.clone(),
+            plan,
+            cursor,
+            sources.view(),
+            Arc::clone(&counts),
+        );
+        let thread = thread::Builder::new()
+            .name(
+                format!("export-{}", section.name)
+                    .chars()
+                    .take(15)
+                    .collect(),
+            )
+            .spawn(move || worker.run(stopped))
+            .map_err(|error| format!("its thread cannot be started: {error}"))?;
+        tracing::info!(name = section.name, target = section.target(), "exporting");
+        Ok(Self {
+            section: section.clone(),
+            counts,
+            stop,
+            thread,
+        })
+    }
+
+    /// Ends it; where it would have gone on.
+    fn end(self) -> u64 {
+        self.stop.send_replace(true);
+        self.thread.join().unwrap_or_else(|_| {
+            tracing::error!(name = self.section.name, "an exporter had panicked");
+            self.counts.position()
+        })
+    }
+}
+
+impl ExportSection {
+    fn target(&self) -> String {
+        match (&self.file, &self.otlp) {
+            (Some(file), _) => file.path.display().to_string(),
+            (None, Some(otlp)) => otlp.endpoint.clone(),
+            (None, None) => String::new(),
+        }
+    }
+}
