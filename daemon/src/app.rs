@@ -200,7 +200,6 @@ impl App {
             ),
             hubble_server_version: self.config.observe.hubble_server_version.clone(),
             policies: Some(self.door.clone()),
-            ..grpc::Options::default()
         };
         let routes = grpc::routes(&self.sources, &options).await?;
         let sources = &self.sources;

@@ -142,7 +142,9 @@ mod tests {
         loop {
             match query.step() {
                 EventStep::Event(event) => numbers.push(event.number),
-                end => return (numbers, end),
+                end @ (EventStep::Lost(_) | EventStep::Wait | EventStep::End) => {
+                    return (numbers, end);
+                }
             }
         }
     }

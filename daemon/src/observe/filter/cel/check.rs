@@ -103,9 +103,10 @@ impl Checker<'_> {
             self.read.push(Some(name.to_owned()));
         }
         let kind = if has { Type::Bool } else { Type::of(&field) };
-        let (base, mut fields) = match node {
-            Node::Path(base, fields) => (base, fields),
-            other => (Box::new(other), Vec::new()),
+        let (base, mut fields) = if let Node::Path(base, fields) = node {
+            (base, fields)
+        } else {
+            (Box::new(node), Vec::new())
         };
         fields.push(field);
         let node = if has {

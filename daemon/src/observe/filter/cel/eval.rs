@@ -243,7 +243,7 @@ fn walk(message: &DynamicMessage, fields: &[FieldDescriptor]) -> Value {
     let value = message.get_field(field);
     match (&*value, rest.is_empty()) {
         (Reflected::Message(inner), false) => walk(inner, rest),
-        (value, _) => Value::of(value, field),
+        (value, _) => Value::of(value),
     }
 }
 

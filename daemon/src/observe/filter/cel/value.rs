@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use prost_reflect::{DynamicMessage, FieldDescriptor, ReflectMessage as _, Value as Reflected};
+use prost_reflect::{DynamicMessage, ReflectMessage as _, Value as Reflected};
 
 /// A value.
 #[derive(Clone, Debug)]
@@ -26,7 +26,7 @@ pub(super) enum Value {
 
 impl Value {
     /// What a value of a flow is here.
-    pub(super) fn of(value: &Reflected, field: &FieldDescriptor) -> Self {
+    pub(super) fn of(value: &Reflected) -> Self {
         match value {
             Reflected::Bool(value) => Self::Bool(*value),
             Reflected::I32(value) | Reflected::EnumNumber(value) => Self::Int(i64::from(*value)),
@@ -38,7 +38,7 @@ impl Value {
             Reflected::String(value) => Self::Text(value.as_str().into()),
             Reflected::Bytes(value) => Self::Bytes(value.to_vec().into()),
             Reflected::Message(message) => Self::message(message),
-            Reflected::List(values) => values.iter().map(|one| Self::of(one, field)).collect(),
+            Reflected::List(values) => values.iter().map(Self::of).collect(),
             // No message of a flow has a map field.
             Reflected::Map(_) => Self::Null,
         }
@@ -60,9 +60,7 @@ impl Value {
             name if is_wrapper(name) => message
                 .descriptor()
                 .get_field_by_name("value")
-                .map_or(Self::Null, |field| {
-                    Self::of(&message.get_field(&field), &field)
-                }),
+                .map_or(Self::Null, |field| Self::of(&message.get_field(&field))),
             _ => Self::Message(Arc::new(message.clone())),
         }
     }
