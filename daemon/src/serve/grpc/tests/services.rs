@@ -124,7 +124,8 @@ async fn status_and_reasons_are_served() {
         .unwrap()
         .into_inner()
         .reasons;
-    assert_eq!(all.len(), 14);
+    let reasons = flowd_abi::DropReason::ALL.len() + flowd_abi::ForwardReason::ALL.len();
+    assert_eq!(all.len(), reasons);
     let one = client
         .explain(explain("POLICY_DENY"))
         .await
