@@ -1,6 +1,6 @@
 //! Builds the parts, starts them, and stops them in the reverse order.
 
-mod threads;
+mod signals;
 
 use std::{
     fs,
@@ -44,7 +44,7 @@ use crate::{
     threads::spawn,
 };
 
-use threads::{signal, spawn};
+use signals::signal;
 
 /// A running daemon.
 pub struct App {
