@@ -5,13 +5,14 @@ use std::{env, error::Error, fs};
 
 use prost::Message;
 
-const FILES: [&str; 9] = [
+const FILES: [&str; 10] = [
     "flow/flow.proto",
     "relay/relay.proto",
     "observer/observer.proto",
     "peer/peer.proto",
     "flowd/v1/coverage.proto",
     "flowd/v1/flowd.proto",
+    "flowd/v1/mode.proto",
     "flowd/v1/policy.proto",
     "flowd/v1/process.proto",
     "flowd/v1/timeline.proto",

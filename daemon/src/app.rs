@@ -16,7 +16,7 @@ use anyhow::Context as _;
 
 use crate::{
     access::{Gate, audit::Audit},
-    applied::Applied,
+    applied::{self, Applied},
     config::{Config, Reloadable},
     doors::{Doors, Renew, token},
     endpoints,
@@ -36,6 +36,7 @@ use crate::{
         tables::Tables,
     },
     metrics::{FlowMetrics, Metrics, doors::DoorCollector, exporters::ExportCollector},
+    modes::ModeStore,
     observe::{CLUSTER, filter, uuid::Boot},
     reload::Reload,
     resolve::{Numbers, Resolver},
@@ -133,8 +134,12 @@ impl App {
             namespace(&config),
             sweep,
         );
+        let path = config.state.join("modes.json");
+        let modes = ModeStore::open(&path)
+            .with_context(|| format!("{}; move it away to forget the modes", path.display()))?;
         let door = grpc::PolicyDoor {
             applied: applied.clone(),
+            modes: modes.clone(),
             nudge: Nudge::new(wake.clone(), board.turns()),
             operator: host.operator.clone(),
             glass: host.glass.clone(),
@@ -144,8 +149,9 @@ impl App {
             view,
             board: board.clone(),
             timeline: log.timeline().clone(),
+            tallies: flows.shadows().clone(),
         };
-        let mut control = side.control(&config, published, applied, host)?;
+        let mut control = side.control(&config, published, (applied, modes), host)?;
         control.turn();
         let pulses = ["reader", "ledger", "control"].map(Pulse::new);
         let [reading, keeping, controlling] = pulses.clone();
@@ -288,6 +294,7 @@ struct Published {
     view: crate::why::PolicyViewHandle,
     board: Board,
     timeline: Timeline,
+    tallies: crate::shadow::Tallies,
 }
 
 /// What was taken out of the loaded object.
@@ -327,7 +334,7 @@ impl KernelSide {
         &mut self,
         config: &Config,
         published: Published,
-        applied: Applied,
+        (applied, modes): (Applied, ModeStore),
         host: HostSide,
     ) -> anyhow::Result<Control> {
         let namespace = namespace(config);
@@ -369,9 +376,10 @@ impl KernelSide {
             applied_files: Source::new(
                 applied.directory().to_owned(),
                 good.join("applied"),
-                |file, text| flowd_policy::read(file, text).map(|contents| vec![contents]),
+                |file, text| applied::read(file, text).map(|contents| vec![contents]),
             ),
             applied,
+            modes,
             policies: Source::new(
                 config.policies.clone(),
                 good.join("policies"),
@@ -386,6 +394,7 @@ impl KernelSide {
             timeline: published.timeline,
             numbers: path,
             node_name: config.node_name.clone(),
+            tallies: published.tallies,
         }))
     }
 }

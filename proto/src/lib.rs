@@ -15,7 +15,7 @@ mod timestamp;
 
 pub use any::Any;
 pub use descriptor::FILE_DESCRIPTOR_SET;
-pub use extension::EXTENSION_TYPE_URL;
+pub use extension::{EXTENSION_TYPE_URL, REQUEST_EXTENSION_TYPE_URL};
 pub use field_mask::FieldMask;
 pub use mask::{FlowMask, MaskError};
 pub use pbjson_types::Duration;

@@ -4,6 +4,7 @@ pub mod filters;
 mod flag_table;
 pub mod flags;
 mod host;
+pub mod mode;
 pub mod observe;
 pub mod policy;
 mod server;
@@ -19,6 +20,7 @@ use clap_complete::Shell;
 pub use filters::{FilterTerms, Term};
 pub use flags::{Field, Side};
 pub use host::{BreakGlassArgs, HostCommand, Switch};
+pub use mode::ModeCommand;
 pub use observe::ObserveArgs;
 pub use policy::{ApplyArgs, PolicyCommand, TestArgs, TestOutput, ValidateArgs, ValidateOutput};
 pub use server::{DEFAULT_SERVER, ServerArgs};
@@ -108,6 +110,9 @@ pub enum Command {
     /// See to this node's own policies
     #[command(subcommand)]
     Host(HostCommand),
+    /// Enforce, audit or leave alone: by namespace and by endpoint, kept over restarts
+    #[command(subcommand)]
+    Mode(ModeCommand),
     /// Print a completion script for a shell
     ///
     /// For bash: source <(flowctl completion bash)

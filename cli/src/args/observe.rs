@@ -15,6 +15,7 @@ Examples:
   flowctl observe -n shop --not --port 53         a namespace without its DNS
   flowctl observe --drop-reason POLICY_DENIED --last 100 -o json | jq .flow.source
   flowctl observe agent-events --since 1h         policies and workloads that came, changed or went
+  flowctl observe --shadow changed                what would change were the shadow policies enforced
   flowctl observe -f --allowlist '{\"source_pod\":[\"shop/\"],\"verdict\":[\"DROPPED\"]}'";
 
 /// Which flows, and how to print them.
@@ -29,6 +30,9 @@ pub struct ObserveArgs {
     /// Which ones.
     #[command(flatten)]
     pub filters: FilterTerms,
+    /// Which ones, by what shadow policies would have done.
+    #[arg(long, value_enum, value_name = "WHICH", help_heading = "Selection")]
+    pub shadow: Option<ShadowArg>,
     /// Which ones, in the API's own words.
     #[command(flatten)]
     pub raw: RawFilterArgs,
@@ -46,6 +50,15 @@ pub enum What {
     AgentEvents,
     /// Debug events of the datapath: flowd makes none, a Hubble server may
     DebugEvents,
+}
+
+/// Flows by what shadow policies would have done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ShadowArg {
+    /// Those a shadow policy has a say about.
+    Any,
+    /// Those that would have been dropped instead of allowed, or allowed instead of dropped.
+    Changed,
 }
 
 /// How many flows, from when to when.

@@ -35,6 +35,9 @@ pub enum PolicyCommand {
         /// `Kind/namespace/name`, `namespace/name` or `name`
         #[arg(required = true, value_name = "POLICY")]
         policies: Vec<String>,
+        /// Delete the shadow policy of that name, not the enforced one
+        #[arg(long)]
+        shadow: bool,
     },
     /// List the policies in force
     List {
@@ -47,6 +50,9 @@ pub enum PolicyCommand {
         /// `Kind/namespace/name`, `namespace/name` or `name`
         #[arg(value_name = "POLICY")]
         policy: String,
+        /// The shadow policy of that name, not the enforced one
+        #[arg(long)]
+        shadow: bool,
     },
 }
 
@@ -54,6 +60,8 @@ const APPLY: &str = "\
 Examples:
   flowctl policy apply -f policy.yaml --confirm 60s
   flowctl policy confirm                        still connected: keep it
+  flowctl policy apply -f policy.yaml --shadow  what would it do? see observe --shadow changed
+  flowctl policy apply -f policy.yaml           it is right: enforce it
   cat policy.yaml | flowctl policy apply -f - --dry-run";
 
 /// What to put in force.
@@ -68,6 +76,12 @@ pub struct ApplyArgs {
     /// Check only
     #[arg(long)]
     pub dry_run: bool,
+    /// Judge the policies beside the enforced ones, and never enforce them
+    ///
+    /// Flows then say what would have become of them, and by which rule. What is enforced under the
+    /// same name stays; to enforce the new policy, apply it without --shadow.
+    #[arg(long)]
+    pub shadow: bool,
 }
 
 const VALIDATE: &str = "\

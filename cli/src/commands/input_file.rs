@@ -24,6 +24,11 @@ pub(super) fn run(path: &Path, args: &ObserveArgs, screen: &mut Screen) -> Resul
     request::check(args)?;
     let filters = OfflineFilters::compile(&request::filters(args)?)?;
     let mask = request::mask(args)?;
+    if args.shadow.is_some() {
+        return Err(Failure::Usage(
+            "--shadow is applied by a server, and --input-file has none".into(),
+        ));
+    }
     let last = args.select.last.filter(|_| args.select.first.is_none());
     if last.is_some_and(|last| last > MAX_LAST) {
         return Err(Failure::Usage(format!(

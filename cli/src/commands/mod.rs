@@ -7,6 +7,7 @@ mod host;
 mod input_file;
 mod list;
 mod merge;
+mod mode;
 mod observe;
 mod policy;
 mod reflect;
@@ -40,6 +41,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Config { what } => config::run(&what),
         Command::Why(args) => asynchronously(why::run(&server, &args)),
         Command::Explain { reason } => explain::run(reason.as_deref()),
+        Command::Mode(command) => asynchronously(mode::run(&server, &command)),
         Command::Policy(command) => policy::run(&server, &command),
         Command::Host(command) => asynchronously(host::run(&server, command)),
         Command::Completion { shell } => {

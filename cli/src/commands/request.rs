@@ -1,10 +1,11 @@
 //! Arguments of `observe` become a request.
 
+use flowd_proto::flowd::v1::{GetFlowsExtension, ShadowFilter};
 use flowd_proto::observer::GetFlowsRequest;
 use flowd_proto::{FieldMask, FlowMask, Timestamp};
 
 use crate::args::ObserveArgs;
-use crate::args::observe::{Output, SelectArgs};
+use crate::args::observe::{Output, SelectArgs, ShadowArg};
 use crate::args::time::point;
 use crate::failure::Failure;
 use crate::filter::{self, FilterError, Filters};
@@ -151,6 +152,14 @@ pub(super) fn request(
         whitelist: filters.allow,
         blacklist: filters.deny,
         field_mask: (!paths.is_empty()).then_some(FieldMask { paths }),
+        extensions: args.shadow.map(|shadow| {
+            let shadow = match shadow {
+                ShadowArg::Any => ShadowFilter::AnyShadow,
+                ShadowArg::Changed => ShadowFilter::ChangedShadow,
+            };
+            let shadow = shadow.into();
+            GetFlowsExtension { shadow }.pack()
+        }),
         ..GetFlowsRequest::default()
     })
 }

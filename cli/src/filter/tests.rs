@@ -18,6 +18,7 @@ fn terms(line: &str) -> Result<Vec<Term>, clap::Error> {
         | Command::Completion { .. }
         | Command::Policy(_)
         | Command::Host(_)
+        | Command::Mode(_)
         | Command::Why(_)
         | Command::Watch { .. }
         | Command::Reflect

@@ -43,6 +43,9 @@ impl Printer for Compact {
                 if let Some(times) = view.times() {
                     write!(out, " x{times}")?;
                 }
+                if let Some(shadow) = view.shadow() {
+                    write!(out, " [{shadow}]")?;
+                }
                 writeln!(out)
             }
             Some(ResponseTypes::LostEvents(lost)) => {

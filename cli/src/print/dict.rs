@@ -24,9 +24,11 @@ impl Dict {
 
 impl Printer for Dict {
     fn print(&mut self, response: &GetFlowsResponse, out: &mut dyn Write) -> io::Result<()> {
+        let mut shadow = None;
         let (time, source, destination, kind, verdict, summary) = match &response.response_types {
             Some(ResponseTypes::Flow(flow)) => {
                 let view = FlowView::new(flow, self.style);
+                shadow = view.shadow();
                 let times = view
                     .times()
                     .map(|times| format!(" x{times}"))
@@ -68,6 +70,13 @@ impl Printer for Dict {
         }
         writeln!(out, "       TYPE: {kind}")?;
         writeln!(out, "    VERDICT: {verdict}")?;
+        if let Some(shadow) = shadow {
+            writeln!(
+                out,
+                "     SHADOW: {}",
+                shadow.trim_start_matches("shadow: ")
+            )?;
+        }
         writeln!(out, "    SUMMARY: {summary}")
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use flowd_proto::flowd::v1::{EndpointStatus, Ledger, PolicyStatus, SourceError, StatusResponse};
 use tabwriter::TabWriter;
 
-use super::{Ink, Paint, TimeFormat, clean, columns, exporters, readable};
+use super::{Ink, Paint, TimeFormat, clean, columns, exporters, readable, shadow_counts};
 
 /// The state of flowd.
 pub(super) fn flowd(status: &StatusResponse, paint: Paint) -> io::Result<String> {
@@ -82,7 +82,7 @@ fn endpoints(list: &[EndpointStatus], paint: Paint, text: &mut Vec<u8>) -> io::R
             endpoint.identity,
             clean(&endpoint.interface),
             clean(&endpoint.state),
-            clean(&endpoint.mode),
+            mode(endpoint),
             enforced(endpoint),
             or_none(&endpoint.policies.join(", ")),
         )?;
@@ -94,6 +94,15 @@ fn endpoints(list: &[EndpointStatus], paint: Paint, text: &mut Vec<u8>) -> io::R
         writeln!(text, "  {}", paint.ink(Ink::Bad, line))?;
     }
     Ok(())
+}
+
+/// The mode, and who set it where somebody did.
+fn mode(endpoint: &EndpointStatus) -> String {
+    let mode = clean(&endpoint.mode);
+    match endpoint.mode_source.as_str() {
+        "" | "default" | "endpoint file" => mode.into_owned(),
+        source => format!("{mode} ({})", clean(source)),
+    }
 }
 
 const fn enforced(endpoint: &EndpointStatus) -> &'static str {
@@ -117,7 +126,14 @@ fn policies(
     } else {
         Ink::Bad
     };
-    let count = paint.ink(ink, format!("{valid} of {} enforced", list.len()));
+    let shadow = list.iter().filter(|policy| policy.shadow).count();
+    let enforced = list.iter().filter(|policy| policy.valid && !policy.shadow);
+    let of = list.len() - shadow;
+    let mut said = format!("{} of {of} enforced", enforced.count());
+    if shadow > 0 {
+        said += &format!(", {shadow} shadow");
+    }
+    let count = paint.ink(ink, said);
     writeln!(text, "\n{} {count}", paint.ink(Ink::Heading, "Policies:"))?;
     if !list.is_empty() {
         let mut rows = columns();
@@ -132,7 +148,11 @@ fn policies(
                 clean(&full_name(&policy.namespace, &policy.name)),
                 clean(&policy.kind),
                 policy.endpoints_selected,
-                if policy.valid { "enforced" } else { "INVALID" },
+                match (policy.valid, policy.shadow) {
+                    (true, true) => "shadow",
+                    (true, false) => "enforced",
+                    (false, _) => "INVALID",
+                },
                 readable::number(policy.hits),
                 policy.last_hit.map_or_else(
                     || "never".to_owned(),
@@ -142,6 +162,11 @@ fn policies(
             )?;
         }
         append(rows, text)?;
+    }
+    for policy in list.iter().filter(|policy| policy.shadow) {
+        let name = full_name(&policy.namespace, &policy.name);
+        let said = shadow_counts(policy.shadow_counts.as_ref());
+        writeln!(text, "  shadow {}: {said}", clean(&name))?;
     }
     for policy in list {
         for problem in &policy.problems {

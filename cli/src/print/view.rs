@@ -229,6 +229,12 @@ impl<'a> FlowView<'a> {
         format!(" BY {}", listed(named.iter().map(policy)))
     }
 
+    /// What shadow policies would have done with it.
+    pub fn shadow(&self) -> Option<String> {
+        let extension = self.extension.as_ref()?;
+        super::shadow::verdict(extension, self.style)
+    }
+
     /// What stands in parentheses at the end.
     pub fn summary(&self) -> String {
         let trace = self.flow.ip_trace_id.map_or(0, |trace| trace.trace_id);

@@ -6,6 +6,7 @@ use flowd_proto::Timestamp;
 use flowd_proto::flow::TrafficDirection;
 use flowd_proto::flowd::v1::{
     Excerpt, NearMiss, PolicyRef, RuleRef, WhyBasis, WhyEnd, WhyPolicy, WhyResponse, WhyRule,
+    WhyShadow,
 };
 
 use super::{Ink, Paint, TimeFormat, clean, readable};
@@ -56,14 +57,14 @@ fn end(end: &WhyEnd, paint: Paint, text: &mut Vec<u8>) -> io::Result<()> {
         )?;
     }
     rules("Decided by", &end.rules, paint, text)?;
-    if !end.default_denied_by.is_empty() {
-        heading("Denied unless allowed, because of", paint, text)?;
-        for policy in &end.default_denied_by {
-            writeln!(text, "    {}", denier(policy))?;
-            for because in &policy.because {
-                writeln!(text, "      {}", clean(because))?;
-            }
-        }
+    deniers(
+        "Denied unless allowed, because of",
+        &end.default_denied_by,
+        paint,
+        text,
+    )?;
+    if let Some(shadow) = &end.shadow {
+        self::shadow(shadow, paint, text)?;
     }
     rules(
         "Would be allowed, but a deny wins",
@@ -77,6 +78,45 @@ fn end(end: &WhyEnd, paint: Paint, text: &mut Vec<u8>) -> io::Result<()> {
         block(&end.suggestion, text)?;
     }
     Ok(())
+}
+
+fn deniers(title: &str, deniers: &[WhyPolicy], paint: Paint, text: &mut Vec<u8>) -> io::Result<()> {
+    if deniers.is_empty() {
+        return Ok(());
+    }
+    heading(title, paint, text)?;
+    for policy in deniers {
+        writeln!(text, "    {}", denier(policy))?;
+        for because in &policy.because {
+            writeln!(text, "      {}", clean(because))?;
+        }
+    }
+    Ok(())
+}
+
+fn shadow(shadow: &WhyShadow, paint: Paint, text: &mut Vec<u8>) -> io::Result<()> {
+    let verdict = shadow.verdict();
+    let from = match shadow.basis() {
+        WhyBasis::Flow => "recorded with the flow",
+        WhyBasis::Evaluation | WhyBasis::Unspecified => "what they say now",
+    };
+    let same = match shadow.changed {
+        true => "not as enforced",
+        false => "as enforced",
+    };
+    writeln!(
+        text,
+        "  With the shadow policies it would be {} {}: {same} ({from})",
+        paint.ink(Ink::of(verdict), verdict.as_str_name()),
+        clean(&shadow.reason)
+    )?;
+    rules("Would be decided by", &shadow.rules, paint, text)?;
+    deniers(
+        "Would be denied unless allowed, because of",
+        &shadow.default_denied_by,
+        paint,
+        text,
+    )
 }
 
 fn basis(end: &WhyEnd) -> String {

@@ -44,11 +44,10 @@ pub use lookup::{Hit, Target};
 pub use match_type::{MatchType, MatchedPeer};
 pub use named_ports::NamedPorts;
 pub use object::{
-    CidrGroup, CidrGroups, CidrSet, Destination, Destinations, Entity, GroupSelector, Namespace,
-    PeerSelector, Peers, Policy, PortRange, Rule, Service, ServiceAddresses, ServiceSelector,
-    Services, Spec,
+    CidrGroup, CidrGroups, CidrSet, Destination, Destinations, Entity, GroupSelector, PeerSelector,
+    Peers, Policy, PortRange, Rule, Service, ServiceAddresses, ServiceSelector, Services, Spec,
 };
-pub use parse::{Contents, parse, read};
+pub use parse::{Contents, Namespace, NamespaceMode, parse, read};
 pub use reference::{Effect, Kind, PolicyRef, RuleRef, Tier, Turn};
 pub use rules::{RuleTable, SavedError};
 pub use selector::{Key, Requirement, Selector};

@@ -1,6 +1,6 @@
 //! Policies after parsing: every default filled in, every selector complete.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use flowd_abi::Direction;
 use ipnet::IpNet;
@@ -25,6 +25,8 @@ pub struct Policy {
     /// Whether every field is enforced as written. Where one is not, an allow rule allows nothing
     /// and a deny rule denies more, and a warning says so.
     pub complete: bool,
+    /// Whether it is a shadow policy: judged beside the enforced ones, never enforced.
+    pub shadow: bool,
 }
 
 /// One subject and its rules.
@@ -118,15 +120,6 @@ pub enum ServiceSelector {
     Name(String),
     /// Services with these labels.
     Labels(Selector),
-}
-
-/// A namespace and the labels by which policies select it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Namespace {
-    /// Its name.
-    pub name: String,
-    /// Its labels, for [`labels::for_endpoint_in`](crate::labels::for_endpoint_in).
-    pub labels: BTreeMap<String, String>,
 }
 
 /// A Kubernetes Service, as far as policies care.

@@ -71,15 +71,34 @@ impl PolicySet {
         )
     }
 
-    /// The set of all policies in these files, with their groups and services in the place of
-    /// their names. A service that is not there allows nobody and denies everybody; the policy that
-    /// names it says so in its warnings.
+    /// The set of the enforced policies in these files, with their groups and services in the place
+    /// of their names. A service that is not there allows nobody and denies everybody; the policy
+    /// that names it says so in its warnings. Shadow policies are left out.
     pub fn assemble(contents: &[Contents]) -> Self {
-        let policies = contents
-            .iter()
-            .flat_map(|file| &file.policies)
-            .cloned()
+        Self::some_of(contents, |policy| !policy.shadow)
+    }
+
+    /// The shadow policies of these files alone.
+    pub fn assemble_shadow(contents: &[Contents]) -> Self {
+        Self::some_of(contents, |policy| policy.shadow)
+    }
+
+    /// The set that would be enforced were the shadow policies enforced too: one of them takes the
+    /// place of the enforced policy of the same kind, namespace and name.
+    pub fn assemble_as_if(contents: &[Contents]) -> Self {
+        let shadows = contents.iter().flat_map(|file| &file.policies);
+        let replaced: BTreeSet<String> = shadows
+            .filter(|policy| policy.shadow)
+            .map(|policy| policy.reference.to_string())
             .collect();
+        Self::some_of(contents, |policy| {
+            policy.shadow || !replaced.contains(&policy.reference.to_string())
+        })
+    }
+
+    fn some_of(contents: &[Contents], wanted: impl Fn(&Policy) -> bool) -> Self {
+        let policies = contents.iter().flat_map(|file| &file.policies);
+        let policies = policies.filter(|policy| wanted(policy)).cloned().collect();
         Self::resolved(policies, &Objects::of(contents))
     }
 

@@ -1,6 +1,8 @@
 //! One text of several objects, taken apart into files of one object each.
 
-use flowd_policy::{Contents, Diagnostic, read};
+use flowd_policy::{Contents, Diagnostic};
+
+use super::files;
 
 /// The name findings give a text that is in no file.
 const NAME: &str = "(applied)";
@@ -14,30 +16,83 @@ pub(super) struct Document {
     pub(super) notes: Vec<String>,
     /// Its own text.
     pub(super) text: String,
+    /// Whether its policies are shadow policies. One document is one file of the store, which holds
+    /// either kind.
+    pub(super) shadow: bool,
 }
 
-/// Reads a text as a whole, then document by document.
+/// Reads a file of the store, whose name says whether its policies are shadow policies.
 ///
 /// # Errors
 ///
 /// Everything that is wrong with the text.
-pub(super) fn take_apart(text: &str) -> Result<Vec<Document>, Vec<Diagnostic>> {
-    read(NAME, text)?;
+pub fn read(file: &str, text: &str) -> Result<Contents, Vec<Diagnostic>> {
+    let mut contents = flowd_policy::read(file, text)?;
+    if files::is_shadow(file) {
+        contents.make_shadow();
+    }
+    Ok(contents)
+}
+
+/// Reads a text as a whole, then document by document. With `shadow`, every policy is one.
+///
+/// # Errors
+///
+/// Everything that is wrong with the text, and what cannot be a shadow policy.
+pub(super) fn take_apart(text: &str, shadow: bool) -> Result<Vec<Document>, Vec<Diagnostic>> {
+    flowd_policy::read(NAME, text)?;
     let mut documents = Vec::new();
     for part in parts(text) {
-        let contents = read(NAME, &part)?;
+        let contents = flowd_policy::read(NAME, &part)?;
         let objects = names(&contents);
         if objects.is_empty() {
             continue;
         }
+        let shadow = kind(&contents, shadow)?;
         let warnings = contents.policies.iter().flat_map(|policy| &policy.warnings);
         documents.push(Document {
             objects,
             notes: warnings.map(ToString::to_string).collect(),
             text: part,
+            shadow,
         });
     }
     Ok(documents)
+}
+
+/// Whether the policies of a document are shadow policies.
+fn kind(contents: &Contents, asked: bool) -> Result<bool, Vec<Diagnostic>> {
+    let mut policies = contents.policies.iter();
+    let shadow = asked || policies.any(|policy| policy.shadow);
+    let finding = |line, message: String, help: &str| {
+        Err(vec![Diagnostic {
+            file: NAME.to_owned(),
+            line,
+            column: 1,
+            path: String::new(),
+            message,
+            help: help.to_owned(),
+        }])
+    };
+    if !shadow {
+        return Ok(false);
+    }
+    if let Some(group) = contents.groups.first() {
+        let message = format!("the CiliumCIDRGroup {} cannot be shadow", group.name);
+        return finding(group.line, message, "apply it on its own, without --shadow");
+    }
+    let mut policies = contents.policies.iter();
+    match policies.find(|policy| !asked && !policy.shadow) {
+        Some(policy) => finding(
+            policy.reference.line,
+            format!(
+                "{} is not shadow, as others of its list are",
+                policy.reference
+            ),
+            "apply them as documents of their own, between lines of ---",
+        ),
+        None => Ok(true),
+    }
 }
 
 /// The objects of a file, as `Kind/namespace/name`.
@@ -91,7 +146,7 @@ mod tests {
             policy("a"),
             policy("b")
         );
-        let documents = take_apart(&text).expect("valid");
+        let documents = take_apart(&text, false).expect("valid");
         let objects: Vec<_> = documents
             .iter()
             .map(|document| document.objects[0].as_str())
@@ -113,7 +168,7 @@ mod tests {
             policy("a"),
             policy("b").replace("ingress", "ingres")
         );
-        let findings = take_apart(&text).expect_err("invalid");
+        let findings = take_apart(&text, false).expect_err("invalid");
         assert_eq!((findings[0].file.as_str(), findings[0].line), (NAME, 9));
     }
 }

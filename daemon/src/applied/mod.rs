@@ -2,10 +2,12 @@
 //! survive restarts, and changes that undo themselves unless they are confirmed.
 
 mod document;
+mod files;
 mod pending;
 mod store;
 #[cfg(test)]
 mod tests;
 
+pub use document::read;
 pub use pending::Pending;
-pub use store::{Applied, Change, StoreError};
+pub use store::{Applied, Change, Elsewhere, StoreError, Wish};

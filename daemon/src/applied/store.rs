@@ -4,14 +4,15 @@ use std::{
     collections::BTreeMap,
     fs, io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use flowd_policy::{Diagnostic, read};
+use flowd_policy::Diagnostic;
 use thiserror::Error;
 
 use super::{
     document::{self, Document},
+    files::{self, Kept, Writes},
     pending::Pending,
 };
 
@@ -40,6 +41,26 @@ pub enum StoreError {
         /// What the system said.
         source: io::Error,
     },
+}
+
+/// What is to be changed, and how.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wish<'a> {
+    /// The objects.
+    pub text: &'a str,
+    /// Whether every policy of the text is a shadow policy, whatever it says itself.
+    pub shadow: bool,
+    /// Seconds the change may wait for its confirmation; 0 for a change that stays.
+    pub confirm: u32,
+}
+
+/// Objects of other sources, whose names are taken.
+#[derive(Clone, Debug, Default)]
+pub struct Elsewhere {
+    /// Those that are enforced.
+    pub enforced: Vec<String>,
+    /// Shadow policies.
+    pub shadow: Vec<String>,
 }
 
 /// What a change did.
@@ -79,48 +100,51 @@ impl Applied {
         &self.directory
     }
 
+    /// Keeps the files as they are until it is dropped: a change of several is seen as a whole.
+    pub fn hold(&self) -> MutexGuard<'_, ()> {
+        self.lock.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Checks a text without applying it.
     ///
     /// # Errors
     ///
     /// Everything that is wrong with it.
-    pub fn check(text: &str) -> Result<Change, StoreError> {
-        let documents = document::take_apart(text).map_err(StoreError::Invalid)?;
+    pub fn check(wish: Wish<'_>) -> Result<Change, StoreError> {
+        let documents = document::take_apart(wish.text, wish.shadow);
+        let documents = documents.map_err(StoreError::Invalid)?;
+        files::replacing(&BTreeMap::new(), &documents).map_err(StoreError::Refused)?;
         Ok(summary(&documents))
     }
 
-    /// Puts the objects of a text in force. `elsewhere` are the objects of other sources, whose
-    /// names are taken; `now` is Unix time in seconds; `confirm` the seconds the change may wait for
-    /// its confirmation, 0 for a change that stays.
+    /// Puts the objects of a text in force, or beside what is in force. `now` is Unix time in
+    /// seconds.
     ///
     /// # Errors
     ///
     /// When the text is invalid, a name is taken, another change waits, or a file cannot be written.
     pub fn apply(
         &self,
-        text: &str,
-        elsewhere: &[String],
+        wish: Wish<'_>,
+        elsewhere: &Elsewhere,
         now: u64,
-        confirm: u32,
     ) -> Result<Change, StoreError> {
-        let documents = document::take_apart(text).map_err(StoreError::Invalid)?;
-        let _held = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
-        self.refuse_what_cannot_be(&documents, elsewhere, confirm)?;
-        let known = self.files().map_err(|source| self.failed(source))?;
+        let documents = document::take_apart(wish.text, wish.shadow);
+        let documents = documents.map_err(StoreError::Invalid)?;
+        let _held = self.hold();
+        self.refuse_what_cannot_be(&documents, elsewhere, wish.confirm)?;
+        let known = self.files()?;
         if known.len() + documents.len() > MAX_OBJECTS {
             return Err(StoreError::Refused(format!(
                 "more than {MAX_OBJECTS} applied objects"
             )));
         }
+        let writes = files::replacing(&known, &documents).map_err(StoreError::Refused)?;
         let mut change = summary(&documents);
-        let writes: BTreeMap<String, Option<String>> = documents
-            .iter()
-            .map(|document| (file_of(&known, document), Some(document.text.clone())))
-            .collect();
-        if confirm > 0 {
+        if wish.confirm > 0 {
             change.pending = Some(Pending {
                 confirmation: uuid::Uuid::new_v4().simple().to_string()[..8].to_owned(),
-                undone_at: now + u64::from(confirm),
+                undone_at: now + u64::from(wish.confirm),
                 objects: change.objects.clone(),
                 before: writes
                     .keys()
@@ -138,7 +162,7 @@ impl Applied {
     ///
     /// When none waits, or another one than was named.
     pub fn confirm(&self, confirmation: &str) -> Result<Change, StoreError> {
-        let _held = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let _held = self.hold();
         let pending = self.pending_locked()?.ok_or_else(|| {
             StoreError::NotFound(
                 "no change waits for its confirmation; it may be undone".to_owned(),
@@ -157,38 +181,40 @@ impl Applied {
         })
     }
 
-    /// Takes one object out of force.
+    /// Takes one object out of force: the enforced one of that name, or the shadow policy where none
+    /// is enforced; with `shadow` the shadow policy in any case.
     ///
     /// # Errors
     ///
-    /// When there is none of that name, more than one, or it shares its document with others.
-    pub fn delete(&self, name: &str) -> Result<Change, StoreError> {
-        let _held = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
-        let files = self.files().map_err(|source| self.failed(source))?;
-        let matches: Vec<(&String, &String)> = files
-            .iter()
-            .flat_map(|(file, kept)| kept.objects.iter().map(move |object| (file, object)))
-            .filter(|(_, object)| names(object, name))
-            .collect();
-        let (file, object) = match matches.as_slice() {
-            [one] => *one,
-            [] => {
-                return Err(StoreError::NotFound(format!(
-                    "no applied policy is called {name}"
-                )));
-            }
-            several => {
-                let all: Vec<&str> = several.iter().map(|(_, object)| object.as_str()).collect();
-                return Err(StoreError::Refused(format!(
-                    "{name} could be {}",
-                    all.join(" or ")
-                )));
-            }
+    /// When there is none of that name, more than one, it shares its document with others, or a
+    /// change that waits put it in force.
+    pub fn delete(&self, name: &str, shadow: bool) -> Result<Change, StoreError> {
+        let _held = self.hold();
+        let files = self.files()?;
+        let matches = |of_shadow: bool| -> Vec<(&String, &String)> {
+            let files = files.iter().filter(|(_, kept)| kept.shadow == of_shadow);
+            let objects = files
+                .flat_map(|(file, kept)| kept.objects.iter().map(move |object| (file, object)));
+            objects.filter(|(_, object)| names(object, name)).collect()
         };
+        let mut found = if shadow { Vec::new() } else { matches(false) };
+        if found.is_empty() {
+            found = matches(true);
+        }
+        let (file, object) = the_one(&found, name)?;
         if files[file].objects.len() > 1 {
             return Err(StoreError::Refused(format!(
                 "{object} is one of a list of {}; apply the list without it",
                 files[file].objects.len()
+            )));
+        }
+        if let Some(pending) = self.pending_locked()?
+            && pending.before.contains_key(file)
+        {
+            return Err(StoreError::Refused(format!(
+                "{object} waits for its confirmation and would come back as it was before; confirm \
+                 change {} or wait until it is undone",
+                pending.confirmation
             )));
         }
         fs::remove_file(self.directory.join(file)).map_err(|source| self.failed(source))?;
@@ -199,10 +225,10 @@ impl Applied {
     }
 
     /// The text of an object that came through the API.
-    pub fn text_of(&self, object: &str) -> Option<String> {
+    pub fn text_of(&self, object: &str, shadow: bool) -> Option<String> {
         let files = self.files().ok()?;
+        let mut files = files.into_values().filter(|kept| kept.shadow == shadow);
         files
-            .into_values()
             .find(|kept| kept.objects.iter().any(|known| known == object))
             .map(|kept| kept.text)
     }
@@ -219,15 +245,14 @@ impl Applied {
     ///
     /// When a file cannot be written; the next call tries again.
     pub fn undo_overdue(&self, now: u64) -> Result<Option<Pending>, StoreError> {
-        let _held = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let _held = self.hold();
         let Some(pending) = self
             .pending_locked()?
             .filter(|pending| pending.undone_at <= now)
         else {
             return Ok(None);
         };
-        self.write(&pending.before)
-            .map_err(|source| self.failed(source))?;
+        files::write(&self.directory, &pending.before).map_err(|source| self.failed(source))?;
         Pending::forget(&self.directory).map_err(|source| self.failed(source))?;
         Ok(Some(pending))
     }
@@ -239,7 +264,7 @@ impl Applied {
     fn refuse_what_cannot_be(
         &self,
         documents: &[Document],
-        elsewhere: &[String],
+        elsewhere: &Elsewhere,
         confirm: u32,
     ) -> Result<(), StoreError> {
         if documents.is_empty() {
@@ -250,8 +275,15 @@ impl Applied {
                 "a change can wait {MAX_CONFIRM} seconds for its confirmation, not {confirm}"
             )));
         }
-        let mut objects = documents.iter().flat_map(|document| &document.objects);
-        if let Some(taken) = objects.find(|object| elsewhere.contains(object)) {
+        let taken = documents.iter().find_map(|document| {
+            let elsewhere = match document.shadow {
+                true => &elsewhere.shadow,
+                false => &elsewhere.enforced,
+            };
+            let mut objects = document.objects.iter();
+            objects.find(|object| elsewhere.contains(object))
+        });
+        if let Some(taken) = taken {
             return Err(StoreError::Refused(format!(
                 "{taken} is in the policy directory; change it there"
             )));
@@ -266,28 +298,19 @@ impl Applied {
     }
 
     /// Records what must be undone, then writes; a write that fails is undone at once.
-    fn commit(
-        &self,
-        writes: &BTreeMap<String, Option<String>>,
-        pending: Option<&Pending>,
-    ) -> Result<(), StoreError> {
+    fn commit(&self, writes: &Writes, pending: Option<&Pending>) -> Result<(), StoreError> {
         if let Some(pending) = pending {
             pending
                 .save(&self.directory)
                 .map_err(|source| self.failed(source))?;
         }
-        let before: BTreeMap<String, Option<String>> = writes
+        let text = |name: &String| fs::read_to_string(self.directory.join(name)).ok();
+        let before: Writes = writes
             .keys()
-            .map(|name| {
-                (
-                    name.clone(),
-                    fs::read_to_string(self.directory.join(name)).ok(),
-                )
-            })
+            .map(|name| (name.clone(), text(name)))
             .collect();
-        if let Err(source) = self.write(writes) {
-            let undone = self
-                .write(&before)
+        if let Err(source) = files::write(&self.directory, writes) {
+            let undone = files::write(&self.directory, &before)
                 .and_then(|()| Pending::forget(&self.directory));
             if let Err(error) = undone {
                 tracing::error!(%error, "a change that failed could not be undone as a whole");
@@ -297,43 +320,8 @@ impl Applied {
         Ok(())
     }
 
-    fn write(&self, files: &BTreeMap<String, Option<String>>) -> io::Result<()> {
-        for (name, text) in files {
-            let path = self.directory.join(name);
-            match text {
-                Some(text) => {
-                    let new = path.with_extension("new");
-                    fs::write(&new, text)?;
-                    fs::rename(new, path)?;
-                }
-                None => match fs::remove_file(path) {
-                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                    _ => {}
-                },
-            }
-        }
-        Ok(())
-    }
-
-    fn files(&self) -> io::Result<BTreeMap<String, Kept>> {
-        let mut files = BTreeMap::new();
-        for entry in fs::read_dir(&self.directory)? {
-            let path = entry?.path();
-            let yaml = path
-                .extension()
-                .is_some_and(|extension| extension == "yaml");
-            let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
-                continue;
-            };
-            if !yaml {
-                continue;
-            }
-            let text = fs::read_to_string(&path)?;
-            let objects = read(name, &text).map(|contents| document::names(&contents));
-            let objects = objects.unwrap_or_default();
-            files.insert(name.to_owned(), Kept { text, objects });
-        }
-        Ok(files)
+    fn files(&self) -> Result<BTreeMap<String, Kept>, StoreError> {
+        files::read_all(&self.directory).map_err(|source| self.failed(source))
     }
 
     fn failed(&self, source: io::Error) -> StoreError {
@@ -344,10 +332,24 @@ impl Applied {
     }
 }
 
-/// One file of the store.
-struct Kept {
-    text: String,
-    objects: Vec<String>,
+/// The only match of a name.
+fn the_one<'a>(
+    found: &[(&'a String, &'a String)],
+    name: &str,
+) -> Result<(&'a String, &'a String), StoreError> {
+    match found {
+        [one] => Ok(*one),
+        [] => Err(StoreError::NotFound(format!(
+            "no applied policy is called {name}"
+        ))),
+        several => {
+            let all: Vec<&str> = several.iter().map(|(_, object)| object.as_str()).collect();
+            Err(StoreError::Refused(format!(
+                "{name} could be {}",
+                all.join(" or ")
+            )))
+        }
+    }
 }
 
 fn summary(documents: &[Document]) -> Change {
@@ -362,18 +364,6 @@ fn summary(documents: &[Document]) -> Change {
             .collect(),
         pending: None,
     }
-}
-
-/// The file that holds the first object of a document already, or one named after it.
-fn file_of(known: &BTreeMap<String, Kept>, document: &Document) -> String {
-    let first = document.objects.first().map_or("", String::as_str);
-    let holder = known
-        .iter()
-        .find(|(_, kept)| kept.objects.iter().any(|object| object == first));
-    holder.map_or_else(
-        || format!("{}.yaml", first.replace('/', ".")),
-        |(name, _)| name.clone(),
-    )
 }
 
 /// Whether `name` names an object: in full, or without its kind, or without its namespace too.

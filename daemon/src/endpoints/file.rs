@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_saphyr::Spanned;
 
 use super::spec::{Addresses, Attach, EndpointSpec};
+use crate::modes::ModeSource;
 use crate::serve::status::Mode;
 
 const API_VERSION: &str = "flowd.io/v1";
@@ -45,8 +46,7 @@ struct Spec {
     attach: WrittenAttach,
     #[serde(default)]
     ports: Vec<WrittenPort>,
-    #[serde(default)]
-    mode: WrittenMode,
+    mode: Option<Mode>,
     #[serde(default = "yes")]
     check_source: bool,
 }
@@ -81,15 +81,6 @@ enum WrittenProtocol {
     Tcp,
     Udp,
     Sctp,
-}
-
-#[derive(Clone, Copy, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum WrittenMode {
-    #[default]
-    Enforce,
-    Audit,
-    Off,
 }
 
 fn default_namespace() -> String {
@@ -185,10 +176,10 @@ fn convert(
         name: metadata.name,
         labels,
         attach,
-        mode: match spec.mode {
-            WrittenMode::Enforce => Mode::Enforce,
-            WrittenMode::Audit => Mode::Audit,
-            WrittenMode::Off => Mode::Off,
+        mode: spec.mode.unwrap_or_default(),
+        mode_source: match spec.mode {
+            Some(_) => ModeSource::EndpointFile,
+            None => ModeSource::Default,
         },
         check_source: spec.check_source,
         file: file.to_owned(),

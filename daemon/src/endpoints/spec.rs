@@ -4,6 +4,7 @@ use std::{net::IpAddr, path::PathBuf};
 
 use flowd_policy::{Labels, NamedPorts};
 
+use crate::modes::ModeSource;
 use crate::serve::status::Mode;
 
 /// One workload to guard.
@@ -23,6 +24,8 @@ pub struct EndpointSpec {
     pub attach: Attach,
     /// What is done with a denial.
     pub mode: Mode,
+    /// Who said so.
+    pub mode_source: ModeSource,
     /// Whether packets with a source address that is not its own are dropped.
     pub check_source: bool,
     /// Where it was written.

@@ -10,6 +10,7 @@ use hashbrown::HashMap;
 
 use super::party::Workload;
 use super::reserved;
+use crate::shadow::ShadowTables;
 
 /// Who is who, at one moment.
 #[derive(Clone, Debug, Default)]
@@ -30,6 +31,8 @@ pub struct Directory {
     pub default_deny: HashMap<u32, Arc<[Arc<PolicyRef>]>>,
     /// Names of devices by index.
     pub interfaces: HashMap<u32, String>,
+    /// What would be in force were the shadow policies enforced; `None` where there are none.
+    pub shadow: Option<Arc<ShadowTables>>,
 }
 
 impl Directory {

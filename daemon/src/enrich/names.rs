@@ -7,6 +7,8 @@ use flowd_abi::Event;
 use hashbrown::HashMap;
 
 use super::{Decision, Directory, Hits, Party};
+use crate::flow::record::Judged;
+use crate::shadow::{ShadowCache, Shadowed};
 
 /// Entries per cache; past it the cache starts over, which costs look-ups and forgets nothing.
 const CACHE_ENTRIES: usize = 16_384;
@@ -35,6 +37,7 @@ pub struct Names {
     locals: HashMap<u32, Arc<Party>>,
     peers: HashMap<PeerKey, Arc<Party>>,
     decisions: HashMap<DecisionKey, Arc<Decision>>,
+    shadows: ShadowCache,
     hits: Arc<Hits>,
 }
 
@@ -115,6 +118,13 @@ impl Names {
         cached(decisions, key, || {
             Decision::new(directory, key.rule, key.default_deny, hits)
         })
+    }
+
+    /// What would have become of it were the shadow policies enforced.
+    #[inline]
+    pub fn shadow(&mut self, judged: &Judged) -> Option<Arc<Shadowed>> {
+        let tables = self.directory.shadow.as_ref()?;
+        self.shadows.look_up(tables, judged)
     }
 }
 

@@ -172,6 +172,10 @@ impl Pipeline {
         let decision = self.names.decision(&judged.event, default_deny);
         decision.tallies.count(&judged, time);
         let (owner, measured) = self.owners.find(&judged);
+        let shadow = self.names.shadow(&judged);
+        if let Some(shadow) = &shadow {
+            shadow.count(judged.verdict, time);
+        }
         Record {
             seq: 0,
             time,
@@ -180,6 +184,7 @@ impl Pipeline {
             decision,
             owner,
             measured,
+            shadow,
             judged,
         }
     }

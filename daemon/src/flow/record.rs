@@ -4,9 +4,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use flowd_abi::event::EventFlags;
-use flowd_abi::{Address, Direction, Event, EventKind, Verdict};
+use flowd_abi::{Address, Direction, Event, EventKind, Verdict, protocol};
 
 use crate::enrich::{Attribution, Decision, Measured, Owner, Party};
+use crate::shadow::Shadowed;
 
 /// An event whose numbers are known to mean something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +41,8 @@ pub struct Record {
     pub owner: Option<Arc<Owner>>,
     /// What TCP measured on the workload's end.
     pub measured: Measured,
+    /// What would have become of it, where a shadow policy has a say.
+    pub shadow: Option<Arc<Shadowed>>,
 }
 
 /// IP version of a record.
@@ -128,6 +131,28 @@ impl Judged {
     }
 }
 
+impl Judged {
+    /// The type of the question an ICMP message is, or answers.
+    #[inline]
+    pub const fn asked_type(&self) -> u8 {
+        match (self.is_reply(), self.event.protocol, self.event.icmp_type) {
+            (true, protocol::ICMP, 0) => 8,
+            (true, protocol::ICMPV6, 129) => 128,
+            (_, _, number) => number,
+        }
+    }
+
+    /// What a policy names of the connection: the port it is opened to, or the ICMP type.
+    #[inline]
+    pub const fn policy_port(&self) -> u16 {
+        match (self.event.protocol, self.judged_direction()) {
+            (protocol::ICMP | protocol::ICMPV6, _) => self.asked_type() as u16,
+            (_, Direction::Egress) => self.event.remote_port,
+            (_, Direction::Ingress) => self.event.local_port,
+        }
+    }
+}
+
 impl Record {
     /// How its process is known, or why there is none.
     pub fn attribution(&self) -> Attribution {
@@ -135,6 +160,13 @@ impl Record {
             Some(owner) => owner.how,
             None => Attribution::without_process(&self.judged),
         }
+    }
+
+    /// Whether its shadow verdict differs from what was enforced.
+    #[inline]
+    pub fn shadow_changed(&self) -> bool {
+        let shadow = self.shadow.as_ref();
+        shadow.is_some_and(|shadow| shadow.changes(self.judged.verdict))
     }
 
     /// Who stands on one side of the packet.

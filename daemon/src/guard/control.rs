@@ -20,7 +20,7 @@ use super::{
     changes::Changes,
     discover::{self, Failure},
     host::HostSide,
-    names, namespaces, realtime,
+    namespaces, realtime,
 };
 use crate::{
     applied::Applied,
@@ -34,9 +34,11 @@ use crate::{
         links::{self, Link},
         namespace::Namespace,
     },
+    modes::{self, ModeStore, Overrides},
     resolve::{Guarded, Inputs, Plan, Resolver},
+    shadow::{Shadows, Tallies},
     sources::Source,
-    why::{PolicyView, PolicyViewHandle},
+    why::PolicyViewHandle,
 };
 
 /// Devices are looked at this often: they appear and go without a file changing.
@@ -60,6 +62,8 @@ pub struct Parts {
     pub applied_files: Source<Contents>,
     /// The host itself.
     pub host: HostSide,
+    /// Modes that came through the API.
+    pub modes: ModeStore,
     /// The namespace whose devices are guarded.
     pub namespace: Namespace,
     /// The resolver.
@@ -78,15 +82,22 @@ pub struct Parts {
     pub numbers: PathBuf,
     /// Name of this node.
     pub node_name: String,
+    /// Where verdicts of shadow policies are counted.
+    pub tallies: Tallies,
 }
 
 /// The loop.
 pub struct Control {
     pub(super) parts: Parts,
     pub(super) set: PolicySet,
-    host: Vec<Link>,
+    pub(super) shadows: Shadows,
+    /// Why shadow policies are not judged.
+    pub(super) unshadowed: Option<String>,
+    pub(super) host: Vec<Link>,
     /// The endpoints of all files, with the labels of their namespaces.
     specs: Vec<Arc<EndpointSpec>>,
+    /// What the API said of modes when the endpoints were made.
+    modes: Arc<Overrides>,
     /// Those that have too many labels.
     overladen: Vec<Failure>,
     pub(super) failures: Vec<Failure>,
@@ -110,10 +121,13 @@ impl Control {
     pub fn new(parts: Parts) -> Self {
         Self {
             changes: Changes::new(parts.timeline.clone()),
+            shadows: Shadows::new(parts.tallies.clone()),
+            unshadowed: None,
             parts,
             set: PolicySet::default(),
             host: Vec::new(),
             specs: Vec::new(),
+            modes: Arc::default(),
             overladen: Vec::new(),
             failures: Vec::new(),
             kept: Vec::new(),
@@ -148,17 +162,27 @@ impl Control {
         if let Err(error) = self.parts.host.operator.uphold() {
             self.problem = Some(format!("the operator's connection: {error}"));
         }
+        let held = self.parts.applied.hold();
         let policies_changed = self.parts.policies.refresh() | self.parts.applied_files.refresh();
+        drop(held);
         if policies_changed {
-            self.set = policy_set(&[&self.parts.policies, &self.parts.applied_files])
-                .with_options(self.parts.options);
+            let contents = contents(&[&self.parts.policies, &self.parts.applied_files]);
+            // A CIDR group or a service counts for the policies of every file.
+            self.set = PolicySet::assemble(&contents).with_options(self.parts.options);
+            let now = i64::try_from(realtime()).unwrap_or(i64::MAX);
+            self.shadows.follow(&contents, self.parts.options, now);
             self.settled = None;
         }
-        if endpoints_changed || policies_changed {
+        let modes = self.parts.modes.snapshot();
+        let modes_changed = !Arc::ptr_eq(&modes, &self.modes);
+        self.modes = modes;
+        let changed = endpoints_changed || policies_changed || modes_changed;
+        if changed {
             let specs = self.parts.endpoints.objects().cloned().collect();
             let files = [&self.parts.policies, &self.parts.applied_files];
-            let contents = files.into_iter().flat_map(Source::objects);
-            (self.specs, self.overladen) = namespaces::label(specs, contents);
+            let contents = || files.into_iter().flat_map(Source::objects);
+            (self.specs, self.overladen) = namespaces::label(specs, contents());
+            modes::settle(&mut self.specs, &self.modes, contents());
         }
         match links::list(&self.parts.namespace) {
             Ok(host) => {
@@ -166,7 +190,7 @@ impl Control {
                 self.host = host;
                 // What an earlier daemon enforced stays until both directories could be read.
                 if self.parts.endpoints.is_known() && self.parts.policies.is_known() {
-                    self.reconcile(endpoints_changed || policies_changed || moved);
+                    self.reconcile(changed || moved);
                     let lost = self.parts.applier.restore(self.parts.resolver.plan());
                     self.unapplied |= !lost.is_empty();
                     self.attach_failures.extend(lost);
@@ -340,44 +364,10 @@ impl Control {
             }
         }
     }
-
-    /// Names are published before the tables that use them.
-    fn name(&self) {
-        let Parts {
-            resolver,
-            directory,
-            node_name,
-            view,
-            policies,
-            applied_files,
-            ..
-        } = &self.parts;
-        let files = policies.texts().chain(applied_files.texts()).collect();
-        let host = discover::host_addresses(&self.host);
-        view.store(PolicyView::of(resolver.plan(), &self.set, host, files));
-        let node = &self.parts.host.settings.labels;
-        directory.store(names::directory(node_name, node, resolver, &self.host));
-    }
-
-    fn save(&mut self) {
-        let saved = self.parts.resolver.numbers().save(&self.parts.numbers);
-        // Tried again at every look: said once.
-        let was_unsaved = std::mem::replace(&mut self.unsaved, saved.is_err());
-        let path = self.parts.numbers.display();
-        match saved {
-            Err(error) if !was_unsaved => tracing::error!(%error, %path, "numbers not saved"),
-            Ok(()) if was_unsaved => tracing::info!(%path, "numbers saved again"),
-            Ok(()) | Err(_) => {}
-        }
-    }
 }
 
-/// The policies of all files; a CIDR group or a service counts for every one of them.
-fn policy_set(sources: &[&Source<Contents>]) -> PolicySet {
-    let contents: Vec<Contents> = sources
-        .iter()
-        .flat_map(|source| source.objects())
-        .cloned()
-        .collect();
-    PolicySet::assemble(&contents)
+/// What all files hold.
+fn contents(sources: &[&Source<Contents>]) -> Vec<Contents> {
+    let objects = sources.iter().flat_map(|source| source.objects());
+    objects.cloned().collect()
 }

@@ -143,6 +143,7 @@ impl HostSide {
                 Some(_) => Mode::Off,
                 None => Mode::Enforce,
             },
+            mode_source: crate::modes::ModeSource::Default,
             check_source: false,
             file: CONFIGURATION.to_owned(),
             line: 0,

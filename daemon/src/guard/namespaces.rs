@@ -19,7 +19,7 @@ pub(super) fn label<'a>(
     contents: impl Iterator<Item = &'a Contents>,
 ) -> (Vec<Arc<EndpointSpec>>, Vec<Failure>) {
     let mut namespaces: BTreeMap<&str, Vec<Label>> = BTreeMap::new();
-    for Namespace { name, labels } in contents.flat_map(|file| &file.namespaces) {
+    for Namespace { name, labels, .. } in contents.flat_map(|file| &file.namespaces) {
         let labels = labels.iter().filter(|(key, _)| *key != NAME);
         let labels = labels.map(|(key, value)| {
             Label::new(
@@ -72,6 +72,7 @@ spec: {{addresses: [10.0.0.1], attach: {{interface: {name}}}}}
             namespaces: vec![Namespace {
                 name: name.to_owned(),
                 labels,
+                mode: None,
             }],
             ..Contents::default()
         }

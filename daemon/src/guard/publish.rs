@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use flowd_policy::Policy;
+
 use super::{Control, Failure};
 use crate::serve::status::{EndpointState, EndpointStatus, PolicyStatus, SourceError, Status};
 
@@ -14,6 +16,7 @@ impl Control {
         let plan = self.parts.resolver.plan();
         let enforced = self.parts.applier.enforced();
         let mut problems: Vec<String> = self.problem.iter().chain(&self.kept).cloned().collect();
+        problems.extend(self.unshadowed.clone());
         if self.unsaved {
             problems.push(format!(
                 "{} cannot be written: after a restart old flows would lose their rules' names",
@@ -43,6 +46,7 @@ impl Control {
                     ifindex: *ifindex,
                     state,
                     mode: planned.spec.mode,
+                    mode_source: planned.spec.mode_source,
                     desired_generation: planned.value.generation,
                     enforced_generation: value.map_or(0, |value| value.generation),
                     ingress_enforced: planned.value.ingress_policy != 0,
@@ -86,22 +90,30 @@ impl Control {
         for name in plan.each().flat_map(|planned| planned.policies.iter()) {
             *selected.entry(name).or_default() += 1;
         }
-        self.set
-            .policies()
-            .map(|policy| {
-                let name = policy.reference.to_string();
-                PolicyStatus {
-                    kind: policy.reference.kind.name().to_owned(),
-                    namespace: policy.reference.namespace.clone().unwrap_or_default(),
-                    name: policy.reference.name.clone(),
-                    file: policy.reference.file.clone(),
-                    line: policy.reference.line,
-                    valid: true,
-                    problems: policy.warnings.iter().map(ToString::to_string).collect(),
-                    endpoints_selected: selected.get(name.as_str()).copied().unwrap_or_default(),
-                }
-            })
-            .collect()
+        let enforced = self.set.policies().map(|policy| {
+            let name = policy.reference.to_string();
+            status_of(policy, selected.get(name.as_str()).copied())
+        });
+        let shadows = self.shadows.selected(plan);
+        let beside = self.shadows.policies().policies().map(|policy| {
+            let name = policy.reference.to_string();
+            status_of(policy, shadows.get(&name).copied())
+        });
+        enforced.chain(beside).collect()
+    }
+}
+
+fn status_of(policy: &Policy, selected: Option<u32>) -> PolicyStatus {
+    PolicyStatus {
+        kind: policy.reference.kind.name().to_owned(),
+        namespace: policy.reference.namespace.clone().unwrap_or_default(),
+        name: policy.reference.name.clone(),
+        file: policy.reference.file.clone(),
+        line: policy.reference.line,
+        valid: true,
+        problems: policy.warnings.iter().map(ToString::to_string).collect(),
+        endpoints_selected: selected.unwrap_or_default(),
+        shadow: policy.shadow,
     }
 }
 
@@ -124,6 +136,7 @@ fn failed(failure: &Failure) -> EndpointStatus {
         ifindex: 0,
         state: EndpointState::Failed(failure.why.clone()),
         mode: spec.mode,
+        mode_source: spec.mode_source,
         desired_generation: 0,
         enforced_generation: 0,
         ingress_enforced: false,

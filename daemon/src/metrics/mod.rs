@@ -20,6 +20,7 @@ pub mod process;
 pub mod rules;
 pub mod scrapes;
 pub mod settings;
+pub mod shadow;
 pub mod table;
 
 #[cfg(test)]
@@ -39,6 +40,7 @@ use crate::flow::{Log, Record, pipeline::Ring};
 use crate::observe::filter::{self, FilterError};
 use crate::observe::uuid::Boot;
 use crate::serve::status::StatusHandle;
+use crate::shadow::Tallies;
 use engine::Engine;
 use export::Snapshots;
 use scrapes::{ScrapeCollector, Scrapes};
@@ -71,6 +73,7 @@ pub struct FlowMetrics {
     reader_gap_flows: AtomicU64,
     hits: Arc<Hits>,
     owners: Arc<OwnerCounts>,
+    shadows: Tallies,
 }
 
 impl Default for FlowMetrics {
@@ -110,6 +113,7 @@ impl FlowMetrics {
             reader_gap_flows: AtomicU64::new(0),
             hits: Arc::default(),
             owners: Arc::default(),
+            shadows: Tallies::default(),
         }
     }
 
@@ -189,6 +193,11 @@ impl FlowMetrics {
         &self.owners
     }
 
+    /// How often shadow policies would have decided.
+    pub fn shadows(&self) -> &Tallies {
+        &self.shadows
+    }
+
     /// Counts flows a reader was too slow for.
     pub fn reader_gap(&self, flows: u64) {
         self.reader_gap_flows.fetch_add(flows, Ordering::Relaxed);
@@ -238,13 +247,15 @@ impl Metrics {
         let hits = flows.hits().clone();
         let scrapes = Scrapes::default();
         let owners = flows.owners().clone();
-        let collectors: [Box<dyn Collector>; 6] = [
+        let shadows = flows.shadows().clone();
+        let collectors: [Box<dyn Collector>; 7] = [
             Box::new(hubble::HubbleCollector::new(flows.clone())),
             Box::new(health::HealthCollector::new(flows.clone(), log, status)),
             Box::new(process::ProcessCollector),
             Box::new(rules::RuleCollector::new(hits)),
             Box::new(ScrapeCollector::new(scrapes.clone())),
             Box::new(owners::OwnerCollector::new(owners)),
+            Box::new(shadow::ShadowCollector::new(shadows)),
         ];
         for collector in collectors {
             registry.register(collector)?;

@@ -12,6 +12,7 @@ use super::numbers;
 use crate::enrich::Decision;
 use crate::flow::Record;
 use crate::flow::record::Judged;
+use crate::shadow::Shadowed;
 
 /// What flowd knows beyond Hubble's fields.
 pub(super) fn extension(record: &Record) -> FlowExtension {
@@ -20,6 +21,7 @@ pub(super) fn extension(record: &Record) -> FlowExtension {
         default_denied_by: denier_messages(&record.decision),
         cidr: record.peer.cidr.clone(),
         process: record.owner.as_deref().map(numbers::process),
+        shadow: record.shadow.as_deref().map(shadow_message),
         ..counted(record)
     }
 }
@@ -48,6 +50,7 @@ pub(super) fn counted(record: &Record) -> FlowExtension {
         rtt_us: record.measured.rtt,
         retransmits: record.measured.retransmits,
         attribution: numbers::attribution(record.attribution()) as i32,
+        shadow_changed: record.shadow_changed(),
         ..FlowExtension::default()
     }
 }
@@ -121,6 +124,17 @@ pub const fn reason_name(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Forward(why) => reason::of_forward(why).name,
         Verdict::Drop(why) | Verdict::Audit(why) => reason::of(why).name,
+    }
+}
+
+/// What would have become of it.
+pub(super) fn shadow_message(shadow: &Shadowed) -> ours::ShadowVerdict {
+    let deniers = shadow.default_denied_by.iter();
+    ours::ShadowVerdict {
+        verdict: i32::from(shadow.verdict.to_numbers().0),
+        reason: reason_name(shadow.verdict).to_owned(),
+        rules: shadow.rules.iter().map(rule_message).collect(),
+        default_denied_by: deniers.map(|policy| denier_message(policy)).collect(),
     }
 }
 

@@ -85,7 +85,8 @@ impl Plan {
             Some(_) | None => Mask::default(),
         };
         Ok(Self {
-            filters: FilterSet::compile(&request.whitelist, &request.blacklist, context)?,
+            filters: FilterSet::compile(&request.whitelist, &request.blacklist, context)?
+                .extended(request.extensions.as_ref())?,
             number: request.number,
             first: request.first,
             follow: request.follow,

@@ -12,7 +12,7 @@ use flowd_proto::observer::{GetFlowsResponse, get_flows_response::ResponseTypes}
 use prost::Message;
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
 
-use super::extension::{counted, denier_messages, rule_messages};
+use super::extension::{counted, denier_messages, rule_messages, shadow_message};
 use super::flow::{
     EMITTER, PolicyList, VERSION, View, build, decision_log, endpoint, policy_message, timestamp,
 };
@@ -22,6 +22,7 @@ use crate::enrich::decision::EncodedDecision;
 use crate::enrich::{Decision, Owner, Party};
 use crate::flow::Record;
 use crate::flow::record::Side;
+use crate::shadow::Shadowed;
 
 /// Field numbers of `flow.Flow`, `flow.Policy`, `google.protobuf.Any` and the response.
 mod field {
@@ -190,6 +191,9 @@ impl Encoder {
                 &mut self.extension,
             );
         }
+        if let Some(shadow) = &record.shadow {
+            self.extension.extend_from_slice(encoded_shadow(shadow));
+        }
         let value_len = self.extension.len() as u64;
         let any_len =
             self.type_url.len() as u64 + 1 + encoded_len_varint(value_len) as u64 + value_len;
@@ -237,6 +241,16 @@ fn encoded_process(owner: &Owner) -> &[u8] {
     owner
         .encoded
         .get_or_init(|| process(owner).encode_to_vec().into())
+}
+
+fn encoded_shadow(shadow: &Shadowed) -> &[u8] {
+    shadow.encoded.get_or_init(|| {
+        FlowExtension {
+            shadow: Some(shadow_message(shadow)),
+            ..FlowExtension::default()
+        }
+        .encode_to_vec()
+    })
 }
 
 fn encoded_decision(decision: &Decision) -> &EncodedDecision {

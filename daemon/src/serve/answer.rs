@@ -137,6 +137,7 @@ fn endpoint(endpoint: &status::EndpointStatus) -> EndpointStatus {
             EndpointState::Protected | EndpointState::Attaching => String::new(),
         },
         mode: endpoint.mode.name().to_owned(),
+        mode_source: endpoint.mode_source.name().to_owned(),
         desired_generation: endpoint.desired_generation,
         enforced_generation: endpoint.enforced_generation,
         ingress_enforced: endpoint.ingress_enforced,

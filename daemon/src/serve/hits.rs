@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use flowd_policy::Effect;
-use flowd_proto::flowd::v1::{PolicyStatus, RuleAction, RuleHits};
+use flowd_proto::flowd::v1::{PolicyStatus, RuleAction, RuleHits, ShadowCounts};
 
 use super::Sources;
 use super::status::{self, Status};
@@ -39,7 +39,8 @@ pub(super) fn policies(sources: &Sources, status: &Status) -> Vec<PolicyStatus> 
     policies
         .map(|policy| {
             let name = name_of(policy);
-            let count = totals.get(&name).copied().unwrap_or_default();
+            let enforced = (!policy.shadow).then(|| totals.get(&name)).flatten();
+            let count = enforced.copied().unwrap_or_default();
             PolicyStatus {
                 kind: policy.kind.clone(),
                 namespace: policy.namespace.clone(),
@@ -51,14 +52,34 @@ pub(super) fn policies(sources: &Sources, status: &Status) -> Vec<PolicyStatus> 
                 endpoints_selected: policy.endpoints_selected,
                 hits: count.hits,
                 last_hit: last_hit(count),
-                rules: rules.remove(&name).unwrap_or_default(),
+                rules: match policy.shadow {
+                    true => Vec::new(),
+                    false => rules.remove(&name).unwrap_or_default(),
+                },
+                shadow: policy.shadow,
+                shadow_counts: policy
+                    .shadow
+                    .then(|| shadow_counts(sources, &name))
+                    .flatten(),
             }
         })
         .collect()
 }
 
+/// What a shadow policy would have decided; `None` when it is none.
+pub(super) fn shadow_counts(sources: &Sources, name: &str) -> Option<ShadowCounts> {
+    let counts = sources.flows.shadows().counts(name)?;
+    Some(ShadowCounts {
+        matched: counts.matched(),
+        would_drop: counts.would_drop(),
+        would_allow: counts.would_allow(),
+        last_hit: (counts.matched() > 0).then(|| timestamp(counts.last)),
+        since: Some(timestamp(counts.since)),
+    })
+}
+
 /// As the policy itself would say it.
-fn name_of(policy: &status::PolicyStatus) -> String {
+pub(super) fn name_of(policy: &status::PolicyStatus) -> String {
     let parts = [&policy.kind, &policy.namespace, &policy.name];
     let parts: Vec<&str> = parts
         .into_iter()

@@ -6,6 +6,9 @@ use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
 use flowd_abi::{Counter, Direction, Verdict};
+use serde::{Deserialize, Serialize};
+
+use crate::modes::ModeSource;
 
 use crate::access::Scope;
 use crate::host::KeptConnection;
@@ -112,7 +115,8 @@ impl EndpointState {
 }
 
 /// What is done with a denial.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// It is enforced.
     #[default]
@@ -131,6 +135,12 @@ impl Mode {
             Self::Audit => "audit",
             Self::Off => "off",
         }
+    }
+
+    /// The mode of this name.
+    pub fn of_name(name: &str) -> Option<Self> {
+        let modes = [Self::Enforce, Self::Audit, Self::Off];
+        modes.into_iter().find(|mode| mode.name() == name)
     }
 }
 
@@ -153,6 +163,8 @@ pub struct EndpointStatus {
     pub state: EndpointState,
     /// What is done with a denial.
     pub mode: Mode,
+    /// Who said so.
+    pub mode_source: ModeSource,
     /// Generation it ought to enforce.
     pub desired_generation: u32,
     /// Generation it enforces.
@@ -186,6 +198,8 @@ pub struct PolicyStatus {
     pub problems: Vec<String>,
     /// How many endpoints it selects.
     pub endpoints_selected: u32,
+    /// Whether it is a shadow policy: judged, never enforced.
+    pub shadow: bool,
 }
 
 /// A file that could not be read or is wrong.

@@ -118,12 +118,7 @@ const DESTINATION: crate::flow::record::Side = crate::flow::record::Side::Destin
 
 /// The type of the question a message is, or answers.
 pub(super) fn asked_type(record: &Record) -> u16 {
-    let event = &record.judged.event;
-    match (record.judged.is_reply(), event.protocol, event.icmp_type) {
-        (true, ICMP, 0) => 8,
-        (true, ICMPV6, 129) => 128,
-        (_, _, number) => u16::from(number),
-    }
+    u16::from(record.judged.asked_type())
 }
 
 impl<'a> Side<'a> {

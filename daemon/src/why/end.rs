@@ -10,7 +10,7 @@ use flowd_proto::flowd::v1::{WhyBasis, WhyEnd};
 use flowd_proto::reason;
 
 use super::connection::{Connection, other};
-use super::{Context, evaluation, nearest, written};
+use super::{Context, evaluation, nearest, shadow, written};
 use crate::flow::Record;
 use crate::flow::record::Side as PacketSide;
 use crate::observe::extension::reason_name;
@@ -19,7 +19,7 @@ use crate::observe::mask::Parts;
 use crate::serve::status::Mode;
 
 /// Rules of one end that are told with their text, at most.
-const MAX_RULES: usize = 16;
+pub(super) const MAX_RULES: usize = 16;
 
 /// Explains what happened.
 pub(super) fn of_record(context: &Context<'_>, record: &Record) -> WhyEnd {
@@ -57,6 +57,7 @@ pub(super) fn of_record(context: &Context<'_>, record: &Record) -> WhyEnd {
             .extend(since_then(judged.verdict, &now, decided, current));
         remedy(context, &query, &now, judged.verdict, &mut end);
         end.now = Some(evaluation::now(&now));
+        end.shadow = shadow::of_record(context, record, &query);
     }
     end
 }
@@ -101,11 +102,12 @@ pub(super) fn of_evaluation(
     }
     remedy(context, &query, &now, verdict, &mut end);
     end.now = Some(evaluation::now(&now));
+    end.shadow = shadow::of_evaluation(context, &query, verdict);
     Some(end)
 }
 
 const AUDITED: &str = "the endpoint's mode is audit: the packet passes and the denial is only told; \
-     with `mode: enforce` it is dropped";
+     in mode enforce it is dropped (flowctl mode, flowctl status)";
 const BY_DEFAULT: &str = "no rule names it, and nothing denies what no rule names: no policy asks for default deny \
      (enableDefaultDeny), or it comes from the host, which policy.allow_localhost lets in";
 

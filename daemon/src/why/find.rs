@@ -1,6 +1,7 @@
 //! Flows in the log: by uuid, and the newest one of a kind.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use flowd_abi::{
     Direction, ForwardReason, Verdict,
@@ -14,6 +15,7 @@ use crate::enrich::Party;
 use crate::flow::record::Side as PacketSide;
 use crate::flow::{Log, Record};
 use crate::observe::uuid::Boot;
+use crate::shadow::Shadowed;
 
 /// The flow with this uuid.
 pub(super) fn by_uuid(context: &Context<'_>, text: &str) -> Result<Record, WhyError> {
@@ -98,15 +100,33 @@ pub(super) fn opening(log: &Log, record: &Record) -> Option<Record> {
     if decides(record) {
         return Some(record.clone());
     }
-    let event = &record.judged.event;
     last(log, record.seq, |other| {
-        let known = &other.judged.event;
-        decides(other)
-            && known.endpoint == event.endpoint
-            && known.protocol == event.protocol
-            && (known.local, known.remote) == (event.local, event.remote)
-            && (known.local_port, known.remote_port) == (event.local_port, event.remote_port)
+        decides(other) && same_connection(other, record)
     })
+}
+
+/// The shadow verdict of a record, or of the flow of its connection that told the same verdict first:
+/// what comes later of a connection carries none.
+pub(super) fn shadow(log: &Log, record: &Record) -> Option<Arc<Shadowed>> {
+    if record.shadow.is_some() {
+        return record.shadow.clone();
+    }
+    let generation = record.judged.event.generation;
+    let before = last(log, record.seq, |other| {
+        other.judged.event.created == record.judged.event.created
+            && other.judged.event.generation == generation
+            && other.shadow.is_some()
+            && same_connection(other, record)
+    })?;
+    before.shadow
+}
+
+fn same_connection(one: &Record, other: &Record) -> bool {
+    let (known, event) = (&one.judged.event, &other.judged.event);
+    known.endpoint == event.endpoint
+        && known.protocol == event.protocol
+        && (known.local, known.remote) == (event.local, event.remote)
+        && (known.local_port, known.remote_port) == (event.local_port, event.remote_port)
 }
 
 /// The newest flow of a connection, as judged in `direction`.

@@ -12,6 +12,7 @@ mod find;
 mod missed;
 mod nearest;
 mod question;
+mod shadow;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -27,7 +28,7 @@ use crate::flow::{Log, Record};
 use crate::observe::flow::View;
 use connection::Connection;
 pub use error::WhyError;
-pub use view::{PolicyView, PolicyViewHandle, Workload};
+pub use view::{PolicyView, PolicyViewHandle, ShadowView, Workload};
 
 /// What an answer is made from.
 #[derive(Debug)]

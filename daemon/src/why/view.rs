@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use flowd_policy::{Labels, NamedPorts, PolicySet};
+use flowd_policy::{Labels, NamedPorts, Policy, PolicySet};
 
 use crate::resolve::Plan;
 use crate::serve::status::Mode;
@@ -21,6 +21,17 @@ pub struct PolicyView {
     pub host: Vec<IpAddr>,
     /// The text of each policy file that is in force, as it was loaded.
     pub files: HashMap<String, Arc<str>>,
+    /// The shadow policies, where there are some.
+    pub shadows: Option<ShadowView>,
+}
+
+/// Policies that are judged and not enforced.
+#[derive(Clone, Debug, Default)]
+pub struct ShadowView {
+    /// They alone.
+    pub alone: Arc<PolicySet>,
+    /// What would be in force were they enforced.
+    pub as_if: Arc<PolicySet>,
 }
 
 /// A guarded workload.
@@ -82,7 +93,15 @@ impl PolicyView {
             workloads: workloads.collect(),
             host,
             files,
+            shadows: None,
         }
+    }
+
+    /// The policies in force, and the shadow policies.
+    pub fn known(&self) -> impl Iterator<Item = &Policy> {
+        let shadows = self.shadows.iter();
+        let shadows = shadows.flat_map(|shadows| shadows.alone.policies());
+        self.policies.policies().chain(shadows)
     }
 
     /// The workload of this namespace and name.

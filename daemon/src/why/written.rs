@@ -41,7 +41,7 @@ pub(super) fn denier(context: &Context<'_>, policy: &PolicyRef, query: &Query<'_
 
 /// What in a policy denies what no rule allows.
 fn because(view: &PolicyView, reference: &PolicyRef, query: &Query<'_>) -> Vec<String> {
-    let mut policies = view.policies.policies();
+    let mut policies = view.known();
     let Some(policy) = policies.find(|policy| *policy.reference == *reference) else {
         return vec!["it was changed or removed since".to_owned()];
     };
@@ -95,8 +95,7 @@ fn written(view: &PolicyView, rule: &RuleRef, since: bool) -> Excerpt {
 
 fn in_force(view: &PolicyView, rule: &RuleRef) -> bool {
     let mut rules = view
-        .policies
-        .policies()
+        .known()
         .filter(|policy| policy.reference == rule.policy)
         .flat_map(|policy| &policy.specs)
         .flat_map(|spec| &spec.rules);

@@ -102,13 +102,25 @@ impl Api {
         yaml: &str,
         confirm_seconds: u32,
     ) -> Result<ApplyResponse, tonic::Status> {
-        let mut client = PoliciesClient::new(self.channel.clone());
-        let request = ApplyRequest {
+        self.request(ApplyRequest {
             yaml: yaml.to_owned(),
             confirm_seconds,
-            dry_run: false,
             ssh_connection: ssh_connection.to_owned(),
-        };
+            ..ApplyRequest::default()
+        })
+    }
+
+    /// Applies a policy text as shadow policies.
+    pub(crate) fn shadow(&self, yaml: &str) -> Result<ApplyResponse, tonic::Status> {
+        self.request(ApplyRequest {
+            yaml: yaml.to_owned(),
+            shadow: true,
+            ..ApplyRequest::default()
+        })
+    }
+
+    fn request(&self, request: ApplyRequest) -> Result<ApplyResponse, tonic::Status> {
+        let mut client = PoliciesClient::new(self.channel.clone());
         self.runtime
             .block_on(client.apply(request))
             .map(tonic::Response::into_inner)
@@ -143,7 +155,7 @@ impl Api {
         let mut client = PoliciesClient::new(self.channel.clone());
         let request = DeleteRequest {
             policy: policy.to_owned(),
-            ssh_connection: String::new(),
+            ..DeleteRequest::default()
         };
         self.runtime
             .block_on(client.delete(request))

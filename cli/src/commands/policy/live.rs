@@ -12,7 +12,7 @@ use flowd_proto::flowd::v1::{
 use crate::args::{ApplyArgs, ServerArgs, TestOutput};
 use crate::commands::{channel, host, print, print_json, ssh_connection, unary};
 use crate::failure::Failure;
-use crate::print::{clean, columns};
+use crate::print::{clean, columns, shadow_counts};
 
 pub(super) async fn apply(server: &ServerArgs, args: &ApplyArgs) -> Result<(), Failure> {
     let texts: Vec<String> = args
@@ -32,6 +32,7 @@ pub(super) async fn apply(server: &ServerArgs, args: &ApplyArgs) -> Result<(), F
         confirm_seconds,
         dry_run: args.dry_run,
         ssh_connection: ssh_connection(),
+        shadow: args.shadow,
     };
     let mut client = client(server).await?;
     // Not a single answer's deadline: it comes when the policies are enforced.
@@ -40,7 +41,11 @@ pub(super) async fn apply(server: &ServerArgs, args: &ApplyArgs) -> Result<(), F
 }
 
 fn applied(answer: &ApplyResponse, args: &ApplyArgs) -> String {
-    let verb = if args.dry_run { "valid" } else { "applied" };
+    let verb = match (args.dry_run, args.shadow) {
+        (true, _) => "valid",
+        (false, true) => "applied as shadow",
+        (false, false) => "applied",
+    };
     let mut text = String::new();
     for object in &answer.applied {
         text.push_str(&format!("{verb} {}\n", clean(object)));
@@ -49,7 +54,9 @@ fn applied(answer: &ApplyResponse, args: &ApplyArgs) -> String {
         text.push_str(&format!("note: {}\n", clean(note)));
     }
     text.push_str(&host::kept(&answer.kept));
-    if !args.dry_run {
+    if args.shadow && !args.dry_run {
+        text.push_str("judged from now on, not enforced; see flowctl observe --shadow changed\n");
+    } else if !args.dry_run {
         text.push_str(&format!(
             "enforced as of generation {}\n",
             answer.generation
@@ -88,12 +95,17 @@ pub(super) async fn confirm(
     print(text.as_bytes())
 }
 
-pub(super) async fn delete(server: &ServerArgs, policies: &[String]) -> Result<(), Failure> {
+pub(super) async fn delete(
+    server: &ServerArgs,
+    policies: &[String],
+    shadow: bool,
+) -> Result<(), Failure> {
     let mut client = client(server).await?;
     for policy in policies {
         let request = DeleteRequest {
             policy: policy.clone(),
             ssh_connection: ssh_connection(),
+            shadow,
         };
         let answer = client.delete(request).await?.into_inner();
         let line = format!(
@@ -121,20 +133,31 @@ pub(super) async fn list(server: &ServerArgs, output: TestOutput) -> Result<(), 
 
 fn table(policies: &[PolicyObject]) -> Result<Vec<u8>, Failure> {
     let mut rows = columns();
-    writeln!(rows, "POLICY\tFROM")?;
+    writeln!(rows, "POLICY\tSTATE\tFROM")?;
     for policy in policies {
         let from = match (policy.applied, &policy.undone_at) {
             (true, None) => "applied".to_owned(),
             (true, Some(_)) => "applied, waits for its confirmation".to_owned(),
             (false, _) => format!("{}:{}", policy.file, policy.line),
         };
-        writeln!(rows, "{}\t{}", clean(&full_name(policy)), clean(&from))?;
+        let state = match policy.shadow {
+            true => "shadow",
+            false => "enforced",
+        };
+        let name = full_name(policy);
+        writeln!(rows, "{}\t{state}\t{}", clean(&name), clean(&from))?;
     }
-    rows.into_inner()
-        .map_err(|error| Failure::Runtime(format!("cannot align: {error}")))
+    let mut text = rows
+        .into_inner()
+        .map_err(|error| Failure::Runtime(format!("cannot align: {error}")))?;
+    for policy in policies.iter().filter(|policy| policy.shadow) {
+        let said = shadow_counts(policy.shadow_counts.as_ref());
+        writeln!(text, "{}: {said}", clean(&full_name(policy)))?;
+    }
+    Ok(text)
 }
 
-pub(super) async fn get(server: &ServerArgs, name: &str) -> Result<(), Failure> {
+pub(super) async fn get(server: &ServerArgs, name: &str, shadow: bool) -> Result<(), Failure> {
     let answer = client(server)
         .await?
         .list(unary(server, ListRequest {}))
@@ -144,7 +167,10 @@ pub(super) async fn get(server: &ServerArgs, name: &str) -> Result<(), Failure> 
         let full = full_name(policy);
         full == name || full.ends_with(&format!("/{name}"))
     };
-    let found: Vec<&PolicyObject> = answer.policies.iter().filter(wanted).collect();
+    let named: Vec<&PolicyObject> = answer.policies.iter().filter(wanted).collect();
+    let only = shadow || named.iter().all(|policy| policy.shadow);
+    let found = named.into_iter().filter(|policy| policy.shadow == only);
+    let found: Vec<&PolicyObject> = found.collect();
     match found.as_slice() {
         [one] if one.applied => print(one.yaml.as_bytes()),
         [one] => Err(Failure::Runtime(format!(

@@ -18,8 +18,10 @@ pub(super) fn run(server: &ServerArgs, command: &PolicyCommand) -> Result<(), Fa
         PolicyCommand::Confirm { confirmation } => {
             asynchronously(live::confirm(server, confirmation.as_deref()))
         }
-        PolicyCommand::Delete { policies } => asynchronously(live::delete(server, policies)),
+        PolicyCommand::Delete { policies, shadow } => {
+            asynchronously(live::delete(server, policies, *shadow))
+        }
         PolicyCommand::List { output } => asynchronously(live::list(server, *output)),
-        PolicyCommand::Get { policy } => asynchronously(live::get(server, policy)),
+        PolicyCommand::Get { policy, shadow } => asynchronously(live::get(server, policy, *shadow)),
     }
 }

@@ -44,17 +44,19 @@ pub(super) fn run(args: &ValidateArgs) -> Result<(), Failure> {
 }
 
 fn outcome(read: Read) -> Outcome {
-    let set = PolicySet::assemble(&read.contents);
-    let policies = set.policies();
+    let enforced = PolicySet::assemble(&read.contents);
+    let shadow = PolicySet::assemble_shadow(&read.contents);
+    let policies = enforced.policies().chain(shadow.policies());
     let mut notes: Vec<Diagnostic> = policies
         .clone()
         .flat_map(|policy| policy.warnings.iter().cloned())
-        .chain(namesakes(policies.clone()))
+        .chain(namesakes(enforced.policies()))
+        .chain(namesakes(shadow.policies()))
         .collect();
     notes.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
     let counts = Counts {
         files: read.files,
-        policies: policies.len(),
+        policies: policies.clone().count(),
         incomplete: policies.filter(|policy| !policy.complete).count(),
         cidr_groups: read.contents.iter().map(|file| file.groups.len()).sum(),
         errors: read.errors.len(),

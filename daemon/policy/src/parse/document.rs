@@ -163,14 +163,15 @@ fn kind(root: &Field<'_>) -> Option<Document> {
 }
 
 fn policy(root: &Field<'_>, kind: Kind) -> Option<Policy> {
-    let (reference, specs) = match kind {
+    let (reference, specs, shadow) = match kind {
         Kind::CiliumNetworkPolicy | Kind::CiliumClusterwideNetworkPolicy => {
             let object = root.object(&FIELDS_OF_MANY, &[])?;
             let metadata = metadata::read(&object, kind);
             let labels = spec::user_labels(&object);
-            let reference = Arc::new(reference(kind, &metadata?, labels, Turn::default(), root));
+            let metadata = metadata?;
+            let reference = Arc::new(reference(kind, &metadata, labels, Turn::default(), root));
             let specs = specs(&object, &reference)?;
-            (reference, specs)
+            (reference, specs, metadata.shadow)
         }
         Kind::NetworkPolicy => {
             let object = root.object(&FIELDS, &[])?;
@@ -184,7 +185,7 @@ fn policy(root: &Field<'_>, kind: Kind) -> Option<Policy> {
             ));
             let spec = object.require("spec", "write a spec")?;
             let spec = network_policy::read(spec, &reference)?;
-            (reference, vec![spec])
+            (reference, vec![spec], metadata.shadow)
         }
         Kind::ClusterNetworkPolicy => {
             let object = root.object(&FIELDS, &[])?;
@@ -192,9 +193,10 @@ fn policy(root: &Field<'_>, kind: Kind) -> Option<Policy> {
             let field = object.require("spec", "write a spec")?;
             let turn = cluster_network_policy::turn(field);
             let turn = turn.unwrap_or_default();
-            let reference = Arc::new(reference(kind, &metadata?, Vec::new(), turn, root));
+            let metadata = metadata?;
+            let reference = Arc::new(reference(kind, &metadata, Vec::new(), turn, root));
             let spec = cluster_network_policy::read(field, &reference)?;
-            (reference, vec![spec])
+            (reference, vec![spec], metadata.shadow)
         }
     };
     Some(Policy {
@@ -202,6 +204,7 @@ fn policy(root: &Field<'_>, kind: Kind) -> Option<Policy> {
         specs,
         warnings: root.report().take_warnings(),
         complete: root.report().take_complete(),
+        shadow,
     })
 }
 

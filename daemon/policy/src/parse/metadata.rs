@@ -32,7 +32,11 @@ pub(super) struct Metadata {
     pub(super) name: String,
     pub(super) namespace: Option<String>,
     pub(super) uid: Option<String>,
+    pub(super) shadow: bool,
 }
+
+/// The annotation that says whether a policy is enforced.
+const MODE: &str = "flowd.io/mode";
 
 pub(super) fn read(object: &Object<'_>, kind: Kind) -> Option<Metadata> {
     let metadata = object
@@ -74,7 +78,30 @@ pub(super) fn read(object: &Object<'_>, kind: Kind) -> Option<Metadata> {
         name,
         namespace,
         uid,
+        shadow: shadow(&metadata)?,
     })
+}
+
+/// Whether the annotations make the policy a shadow policy.
+fn shadow(metadata: &Object<'_>) -> Option<bool> {
+    let annotations = match metadata.get("annotations") {
+        Some(annotations) if !annotations.is_blank() => annotations.entries()?,
+        Some(_) | None => return Some(false),
+    };
+    let Some((_, mode)) = annotations.into_iter().find(|(name, _)| *name == MODE) else {
+        return Some(false);
+    };
+    match mode.text()? {
+        "shadow" => Some(true),
+        "enforce" => Some(false),
+        other => {
+            mode.error(
+                format!("{:?} is not a mode of a policy", syntax::shorten(other)),
+                "write shadow to judge it without enforcing it, enforce to enforce it",
+            );
+            None
+        }
+    }
 }
 
 /// The labels of an object, as selectors of objects see them.

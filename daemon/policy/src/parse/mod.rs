@@ -23,9 +23,10 @@ use std::sync::Arc;
 
 use crate::{
     diagnostic::Diagnostic,
-    object::{CidrGroup, Namespace, Policy, Service, ServiceAddresses},
+    object::{CidrGroup, Policy, Service, ServiceAddresses},
     yaml,
 };
+pub use namespace::{Namespace, NamespaceMode};
 use report::Report;
 
 /// What a file holds.
@@ -41,6 +42,15 @@ pub struct Contents {
     pub addresses: Vec<ServiceAddresses>,
     /// Its namespaces.
     pub namespaces: Vec<Namespace>,
+}
+
+impl Contents {
+    /// Makes every policy a shadow policy, whatever its annotations say.
+    pub fn make_shadow(&mut self) {
+        for policy in &mut self.policies {
+            Arc::make_mut(policy).shadow = true;
+        }
+    }
 }
 
 /// Reads one file of YAML or JSON documents. `file` is only a name, for findings and for flows.

@@ -1,4 +1,4 @@
-//! A namespace and its labels.
+//! A namespace, its labels, and what it says about the mode of its endpoints.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,32 @@ use super::{
     field::{Field, Object},
     metadata::{self, FIELDS},
 };
-use crate::{object::Namespace, syntax};
+use crate::syntax;
+
+/// A namespace and the labels by which policies select it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Namespace {
+    /// Its name.
+    pub name: String,
+    /// Its labels, for [`labels::for_endpoint_in`](crate::labels::for_endpoint_in).
+    pub labels: BTreeMap<String, String>,
+    /// The mode of its endpoints, where it says one.
+    pub mode: Option<NamespaceMode>,
+}
+
+/// What is done with denials of the endpoints of a namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NamespaceMode {
+    /// They are enforced.
+    Enforce,
+    /// They are told, not enforced.
+    Audit,
+    /// Nothing is judged.
+    Off,
+}
+
+/// The annotation, or label, that says it.
+const MODE: &str = "flowd.io/mode";
 
 pub(super) fn read(object: &Object<'_>) -> Option<Namespace> {
     let metadata = object
@@ -22,7 +47,39 @@ pub(super) fn read(object: &Object<'_>) -> Option<Namespace> {
             .map(|(key, value)| label(key, &value))
             .collect::<Option<_>>()?,
     };
-    Some(Namespace { name, labels })
+    let mode = [metadata.get("annotations"), metadata.get("labels")]
+        .into_iter()
+        .flatten()
+        .filter(|field| !field.is_blank())
+        .filter_map(|field| {
+            let entries = field.entries()?;
+            entries.into_iter().find(|(key, _)| *key == MODE)
+        })
+        .map(|(_, field)| mode(&field))
+        .next();
+    Some(Namespace {
+        name,
+        labels,
+        mode: match mode {
+            None => None,
+            Some(mode) => Some(mode?),
+        },
+    })
+}
+
+fn mode(field: &Field<'_>) -> Option<NamespaceMode> {
+    match field.text()? {
+        "enforce" => Some(NamespaceMode::Enforce),
+        "audit" => Some(NamespaceMode::Audit),
+        "off" => Some(NamespaceMode::Off),
+        other => {
+            field.error(
+                format!("{:?} is not a mode of a namespace", syntax::shorten(other)),
+                "write enforce, audit or off",
+            );
+            None
+        }
+    }
 }
 
 fn label(key: &str, field: &Field<'_>) -> Option<(String, String)> {

@@ -23,6 +23,7 @@ mod protocol;
 mod reply;
 mod selector;
 mod service;
+mod shadow;
 mod tcp_flags;
 mod trace;
 mod uuid;
@@ -34,6 +35,7 @@ mod tests;
 
 use std::fmt;
 
+use flowd_proto::Any;
 use flowd_proto::flow::FlowFilter;
 use thiserror::Error;
 
@@ -185,6 +187,8 @@ impl Filter {
 /// The filters of a request.
 pub struct FilterSet {
     scope: Scope,
+    /// What must hold of every flow.
+    every: Option<Test>,
     whitelist: Vec<Filter>,
     blacklist: Vec<Filter>,
 }
@@ -227,15 +231,27 @@ impl FilterSet {
         };
         Ok(Self {
             scope: context.scope.clone(),
+            every: None,
             whitelist: compile(whitelist)?,
             blacklist: compile(blacklist)?,
         })
+    }
+
+    /// With what a request asks beyond Hubble's filters.
+    ///
+    /// # Errors
+    ///
+    /// When its extension is damaged, or asks for what there is not.
+    pub fn extended(mut self, extension: Option<&Any>) -> Result<Self, FilterError> {
+        self.every = shadow::compile(extension)?;
+        Ok(self)
     }
 
     /// Whether a record passes.
     #[inline]
     pub fn pass(&self, record: &Record) -> bool {
         self.scope.sees_flow(record)
+            && self.every.as_ref().is_none_or(|test| test(record))
             && (self.whitelist.is_empty()
                 || self.whitelist.iter().any(|filter| filter.matches(record)))
             && !self.blacklist.iter().any(|filter| filter.matches(record))

@@ -5,6 +5,7 @@ mod events;
 mod flowd;
 mod flows;
 mod host;
+mod modes;
 mod observer;
 mod peer;
 mod policies;
@@ -17,6 +18,7 @@ use std::time::Duration;
 
 use flowd_proto::FILE_DESCRIPTOR_SET;
 use flowd_proto::flowd::v1::flowd_server::FlowdServer;
+use flowd_proto::flowd::v1::modes_server::ModesServer;
 use flowd_proto::flowd::v1::policies_server::PoliciesServer;
 use flowd_proto::flowd::v1::timeline_server::TimelineServer;
 use flowd_proto::observer::observer_server::ObserverServer;
@@ -119,6 +121,8 @@ pub async fn routes(sources: &Sources, options: &Options) -> Result<Routes, Serv
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?);
     if let Some(door) = &options.policies {
+        let modes = modes::ModeService::new(sources.clone(), door.clone());
+        routes.add_service(ModesServer::new(modes).max_decoding_message_size(max_request));
         let service = policies::PolicyService::new(sources.clone(), door.clone());
         routes.add_service(PoliciesServer::new(service).max_decoding_message_size(MAX_POLICY));
     }

@@ -10,12 +10,13 @@ use flowd_proto::flowd::v1::{
 use tonic::{Request, Response, Status};
 
 use super::host;
-use crate::applied::{Applied, Change, Pending, StoreError};
+use crate::applied::{Applied, Change, Elsewhere, Pending, StoreError, Wish};
 use crate::flow::happening::{AppliedFacts, Happening, Step};
 use crate::guard::{Nudge, realtime};
 use crate::host::{BreakGlass, Operator};
+use crate::modes::ModeStore;
 use crate::serve::status::PolicyStatus;
-use crate::serve::{Sources, gate, now};
+use crate::serve::{Sources, gate, hits, now};
 
 /// Bytes of a policy text, at most; as of a file.
 const MAX_TEXT: usize = 4 << 20;
@@ -25,12 +26,33 @@ const MAX_TEXT: usize = 4 << 20;
 pub struct PolicyDoor {
     /// The store.
     pub applied: Applied,
+    /// The modes of namespaces and endpoints.
+    pub modes: ModeStore,
     /// The control loop.
     pub nudge: Nudge,
     /// The connections the operator is kept by.
     pub operator: Operator,
     /// Whether policies for this node are out of force.
     pub glass: BreakGlass,
+}
+
+impl PolicyDoor {
+    /// The generation in force once the control loop has looked.
+    pub(super) async fn enforced(&self, sources: &Sources) -> Result<u64, Status> {
+        if !self.nudge.settle().await {
+            return Err(Status::deadline_exceeded(
+                "the change is saved, but is not enforced yet; see `flowctl status`",
+            ));
+        }
+        let status = sources.status.load();
+        if status.enforced_generation == status.desired_generation && status.problems.is_empty() {
+            return Ok(status.enforced_generation);
+        }
+        Err(Status::internal(format!(
+            "the change is saved, but is not enforced: {}",
+            status.complaints().join("; ")
+        )))
+    }
 }
 
 pub(super) struct PolicyService {
@@ -43,21 +65,8 @@ impl PolicyService {
         Self { sources, door }
     }
 
-    /// The generation in force once the control loop has looked.
     async fn enforced(&self) -> Result<u64, Status> {
-        if !self.door.nudge.settle().await {
-            return Err(Status::deadline_exceeded(
-                "the change is saved, but is not enforced yet; see `flowctl status`",
-            ));
-        }
-        let status = self.sources.status.load();
-        if status.enforced_generation == status.desired_generation && status.problems.is_empty() {
-            return Ok(status.enforced_generation);
-        }
-        Err(Status::internal(format!(
-            "the change is saved, but is not enforced: {}",
-            status.complaints().join("; ")
-        )))
+        self.door.enforced(&self.sources).await
     }
 
     /// Puts a change on the timeline.
@@ -74,13 +83,19 @@ impl PolicyService {
     }
 
     /// Names of the policies of the policy directory.
-    fn elsewhere(&self) -> Vec<String> {
+    fn elsewhere(&self) -> Elsewhere {
         let status = self.sources.status.load();
-        let others = status
-            .policies
-            .iter()
-            .filter(|policy| !self.is_applied(policy));
-        others.map(full_name).collect()
+        let mut elsewhere = Elsewhere::default();
+        for policy in &status.policies {
+            let names = match policy.shadow {
+                true => &mut elsewhere.shadow,
+                false => &mut elsewhere.enforced,
+            };
+            if !self.is_applied(policy) {
+                names.push(full_name(policy));
+            }
+        }
+        elsewhere
     }
 
     fn is_applied(&self, policy: &PolicyStatus) -> bool {
@@ -102,6 +117,7 @@ impl Policies for PolicyService {
             confirm_seconds,
             dry_run,
             ssh_connection: _,
+            shadow,
         } = message;
         if yaml.len() > MAX_TEXT {
             return Err(Status::invalid_argument(format!(
@@ -109,10 +125,15 @@ impl Policies for PolicyService {
                 yaml.len()
             )));
         }
+        let wish = Wish {
+            text: &yaml,
+            shadow,
+            confirm: confirm_seconds,
+        };
         let about_nodes = host::is_about_nodes(&yaml) || host::is_guarded(&self.sources);
         let mut kept = Vec::new();
         let mut change = if dry_run {
-            Applied::check(&yaml).map_err(status)?
+            Applied::check(wish).map_err(status)?
         } else {
             if about_nodes {
                 // Before the policy is anywhere: no packet of it is judged in between.
@@ -122,7 +143,7 @@ impl Policies for PolicyService {
             let now = realtime().div_ceil(1_000_000_000);
             let applied = &self.door.applied;
             applied
-                .apply(&yaml, &self.elsewhere(), now, confirm_seconds)
+                .apply(wish, &self.elsewhere(), now)
                 .map_err(status)?
         };
         gate::about(&request, || {
@@ -143,6 +164,7 @@ impl Policies for PolicyService {
             tracing::info!(
                 policies = change.objects.join(", "),
                 confirm_seconds,
+                shadow,
                 "policies applied"
             );
             self.tell(Step::Applied, &change);
@@ -196,7 +218,7 @@ impl Policies for PolicyService {
         let change = self
             .door
             .applied
-            .delete(&request.get_ref().policy)
+            .delete(&request.get_ref().policy, request.get_ref().shadow)
             .map_err(status)?;
         let deleted = change.objects.join(", ");
         tracing::info!(policy = deleted, "policy deleted");
@@ -248,11 +270,17 @@ impl Policies for PolicyService {
                 line: policy.line,
                 applied,
                 yaml: if applied {
-                    self.door.applied.text_of(&name).unwrap_or_default()
+                    let text = self.door.applied.text_of(&name, policy.shadow);
+                    text.unwrap_or_default()
                 } else {
                     String::new()
                 },
                 undone_at: waits.map(undone_at),
+                shadow: policy.shadow,
+                shadow_counts: policy
+                    .shadow
+                    .then(|| hits::shadow_counts(&self.sources, &name))
+                    .flatten(),
             }
         });
         Ok(Response::new(ListResponse {

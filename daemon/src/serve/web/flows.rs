@@ -4,6 +4,7 @@ use axum::extract::{Extension, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Json, Response};
 use flowd_proto::flow::{DropReason, FlowFilter, TrafficDirection, Verdict};
+use flowd_proto::flowd::v1::{GetFlowsExtension, ShadowFilter};
 use flowd_proto::observer::GetFlowsRequest;
 use flowd_proto::reason;
 use serde::Deserialize;
@@ -38,6 +39,8 @@ pub(super) struct Asked {
     namespace: Option<String>,
     label: Option<String>,
     identity: Option<String>,
+    /// `any` or `changed`.
+    shadow: Option<String>,
 }
 
 impl Asked {
@@ -53,8 +56,21 @@ impl Asked {
             since: self.since.as_deref().map(time).transpose()?,
             until: self.until.as_deref().map(time).transpose()?,
             whitelist: self.filters()?,
+            extensions: self.shadow()?.map(|shadow| {
+                let shadow = shadow.into();
+                GetFlowsExtension { shadow }.pack()
+            }),
             ..GetFlowsRequest::default()
         })
+    }
+
+    fn shadow(&self) -> Result<Option<ShadowFilter>, String> {
+        match self.shadow.as_deref() {
+            None => Ok(None),
+            Some("any") => Ok(Some(ShadowFilter::AnyShadow)),
+            Some("changed") => Ok(Some(ShadowFilter::ChangedShadow)),
+            Some(other) => Err(format!("shadow {other:?} is neither any nor changed")),
+        }
     }
 
     fn filters(&self) -> Result<Vec<FlowFilter>, String> {

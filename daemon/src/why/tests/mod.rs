@@ -69,6 +69,7 @@ impl Shop {
         Self {
             world: testing::World::new(1_000),
             view: PolicyView {
+                shadows: None,
                 policies,
                 workloads: vec![
                     workload("frontend-1", app("frontend"), &["10.0.0.1", "fd00::1"]),

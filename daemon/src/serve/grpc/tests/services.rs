@@ -100,6 +100,7 @@ async fn status_and_reasons_are_served() {
             ifindex: 12,
             state: EndpointState::Failed("no such device".into()),
             mode: Mode::Enforce,
+            mode_source: crate::modes::ModeSource::EndpointFile,
             desired_generation: 2,
             enforced_generation: 1,
             ingress_enforced: true,
