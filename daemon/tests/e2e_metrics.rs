@@ -158,11 +158,14 @@ fn every_expression_that_is_shipped_is_answered_from_real_traffic() {
         let mut without = BTreeSet::new();
         let mut answered = 0;
         for expression in asked {
-            let missing = eventually(&format!("{expression:?} is answered"), || {
-                let found = prometheus.query(&expression.text)?;
-                let answered = found.iter().any(|(_, value)| !value.is_nan());
-                when(answered || expression.needs.is_some(), found).map(|_| !answered)
-            });
+            let missing = eventually(
+                &format!("{}: {:?} is answered", expression.place, expression.text),
+                || {
+                    let found = prometheus.query(&expression.text)?;
+                    let answered = found.iter().any(|(_, value)| !value.is_nan());
+                    when(answered || expression.needs.is_some(), found).map(|_| !answered)
+                },
+            );
             if missing {
                 without.extend(expression.needs);
             } else {

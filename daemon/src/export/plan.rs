@@ -17,7 +17,7 @@ use crate::rolling::{Rolling, Settings};
 #[derive(Debug)]
 pub(super) enum Target {
     Lines(Lines),
-    Collector(Collector),
+    Collector(Box<Collector>),
 }
 
 /// How flows are counted together.
@@ -112,7 +112,9 @@ fn target(section: &ExportSection) -> Result<Target, String> {
                 compress: file.compress,
             }))))
         }
-        (None, Some(otlp)) => Collector::new(&otlp.endpoint).map(Target::Collector),
+        (None, Some(otlp)) => Collector::new(&otlp.endpoint)
+            .map(Box::new)
+            .map(Target::Collector),
         (None, None) | (Some(_), Some(_)) => Err("give either file or otlp".into()),
     }
 }

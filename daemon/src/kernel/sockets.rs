@@ -133,6 +133,10 @@ pub fn attach(kernel: &mut Kernel, group: &Path, pins: &Pins) -> Result<(), Sock
 /// # Errors
 ///
 /// When it does not.
+#[allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "an enum of aya's: every other kind of program is the same mistake"
+)]
 pub fn load(kernel: &mut Kernel) -> Result<(), SocketError> {
     for name in names() {
         let loaded = match kernel.any_program(name) {
