@@ -30,6 +30,7 @@ use crate::{
         Attachments, Kernel,
         bpffs::{Lock, Pins},
         counters::Counters,
+        events,
         namespace::Namespace,
         rings::Rings,
         sweep::Sweep,
@@ -143,6 +144,7 @@ impl App {
             nudge: Nudge::new(wake.clone(), board.turns()),
             operator: host.operator.clone(),
             glass: host.glass.clone(),
+            sweep: Arc::clone(&side.sweep),
         };
         let published = Published {
             directory,
@@ -163,6 +165,7 @@ impl App {
             })?,
         ];
         let watch = watch(&config, wake.clone());
+        watch_devices(&config, wake.clone());
         let metrics = Metrics::new(flows, log, board.handle())?
             .also(Box::new(DoorCollector::new(sources.gate.clone())))?
             .also(Box::new(ExportCollector::new(
@@ -395,6 +398,7 @@ impl KernelSide {
             numbers: path,
             node_name: config.node_name.clone(),
             tallies: published.tallies,
+            look: config.look,
         }))
     }
 }
@@ -430,5 +434,11 @@ fn watch(config: &Config, wake: mpsc::Sender<()>) -> Option<Watch> {
             tracing::warn!(%error, "directories cannot be watched; they are re-read every two seconds");
             None
         }
+    }
+}
+
+fn watch_devices(config: &Config, wake: mpsc::Sender<()>) {
+    if let Err(error) = events::watch(&namespace(config), wake) {
+        tracing::warn!(%error, "devices cannot be watched; they are looked at now and then");
     }
 }

@@ -25,6 +25,7 @@ use crate::{
     metrics::Settings,
 };
 
+mod control;
 pub mod observe;
 mod policy;
 mod processes;
@@ -129,6 +130,7 @@ struct File {
     observe: observe::ObserveSection,
     host: host::HostSection,
     processes: processes::ProcessesSection,
+    control: control::ControlSection,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -208,6 +210,8 @@ pub struct Config {
     pub host: HostSettings,
     /// What is known of processes.
     pub processes: Processes,
+    /// How often the control loop looks by itself.
+    pub look: std::time::Duration,
 }
 
 /// What is wrong with the configuration.
@@ -355,6 +359,7 @@ fn merge(flags: Flags, file: File, problems: &mut Vec<String>) -> Result<Config,
         observe: file.observe,
         host: file.host.settings()?,
         processes: Processes::merge(flags.cgroup, file.processes),
+        look: file.control.look(),
     })
 }
 

@@ -21,6 +21,7 @@ pub mod logging;
 pub mod metrics;
 pub mod modes;
 pub mod observe;
+pub mod rehearse;
 mod reload;
 pub mod resolve;
 pub mod rolling;

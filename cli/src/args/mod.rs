@@ -22,7 +22,9 @@ pub use flags::{Field, Side};
 pub use host::{BreakGlassArgs, HostCommand, Switch};
 pub use mode::ModeCommand;
 pub use observe::ObserveArgs;
-pub use policy::{ApplyArgs, PolicyCommand, TestArgs, TestOutput, ValidateArgs, ValidateOutput};
+pub use policy::{
+    ApplyArgs, DiffArgs, PolicyCommand, TestArgs, TestOutput, ValidateArgs, ValidateOutput,
+};
 pub use server::{DEFAULT_SERVER, ServerArgs};
 pub use tls::TlsArgs;
 pub use why::{WhyArgs, WhyOutput};

@@ -25,6 +25,12 @@ pub enum PolicyCommand {
     /// also when the daemon restarts, unless `flowctl policy confirm` makes it stay.
     #[command(after_help = APPLY)]
     Apply(ApplyArgs),
+    /// Show which live connections and recent flows a change would give another verdict
+    ///
+    /// Asks what is in the daemon's tables and its log about the policies as they would be; changes
+    /// nothing. Exits with 0 if no verdict would change, with 1 if one would.
+    #[command(after_help = DIFF)]
+    Diff(DiffArgs),
     /// Make a change stay that waits for its confirmation
     Confirm {
         /// Its number; needed only to be sure it is that one
@@ -82,6 +88,28 @@ pub struct ApplyArgs {
     /// same name stays; to enforce the new policy, apply it without --shadow.
     #[arg(long)]
     pub shadow: bool,
+}
+
+const DIFF: &str = "\
+Examples:
+  flowctl policy diff -f new.yaml               in the place of the policies of the same name
+  flowctl policy diff --delete shop/web --since 10m -o json";
+
+/// What would change.
+#[derive(Args, Debug)]
+pub struct DiffArgs {
+    /// Files of policies that would be put in force; `-` is standard input
+    #[arg(short, long = "file", num_args = 1.., value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// A policy that would be gone: `Kind/namespace/name`, `namespace/name` or `name`
+    #[arg(long, value_name = "POLICY")]
+    pub delete: Vec<String>,
+    /// Look at flows of this time only, not at the whole log
+    #[arg(long, value_name = "DURATION", value_parser = super::time::go_duration)]
+    pub since: Option<Duration>,
+    /// How to print it
+    #[arg(short, long, value_enum, default_value_t)]
+    pub output: TestOutput,
 }
 
 const VALIDATE: &str = "\

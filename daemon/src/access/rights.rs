@@ -71,6 +71,7 @@ pub const CALLS: &[Call] = &[
     call("/flowd.v1.Modes/SetMode", Right::Change),
     call("/flowd.v1.Modes/ClearMode", Right::Change),
     call("/flowd.v1.Modes/ListModes", Right::SeeAll),
+    call("/flowd.v1.Policies/Diff", Right::SeeAll),
     stream("/flowd.v1.Timeline/GetEvents", Right::See),
     call("/grpc.health.v1.Health/Check", Right::Ask),
     stream("/grpc.health.v1.Health/Watch", Right::Ask),

@@ -52,6 +52,10 @@ impl Config {
         let timeouts = &self.timeouts;
         for (name, seconds) in [
             ("update_interval", self.update_interval),
+            (
+                "control.look_interval",
+                u32::try_from(self.look.as_secs()).unwrap_or(u32::MAX),
+            ),
             ("timeouts.tcp_new", timeouts.tcp_new),
             ("timeouts.tcp_established", timeouts.tcp_established),
             ("timeouts.tcp_closing", timeouts.tcp_closing),

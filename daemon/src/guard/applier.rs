@@ -17,6 +17,7 @@ use std::{
 use flowd_abi::{Endpoint, Peer, PolicyKey, endpoint::EndpointFlags};
 use thiserror::Error;
 
+use super::hold::Unapplied;
 use crate::{
     kernel::{
         Attachments, Kernel, Side,
@@ -48,7 +49,7 @@ pub struct Applier {
     /// What the endpoint table holds, with the device each entry is about.
     pub(super) endpoints: BTreeMap<u32, (Endpoint, String)>,
     pub(super) peers: BTreeMap<(u32, [u8; 16]), Peer>,
-    policies: BTreeMap<u32, Vec<PolicyKey>>,
+    pub(super) policies: BTreeMap<u32, Vec<PolicyKey>>,
     garbage: Vec<(Instant, Vec<PolicyKey>)>,
 }
 
@@ -108,12 +109,19 @@ impl Applier {
 
     /// Writes a plan. Workloads that could not be attached are named with the reason; a table that
     /// could not be written stops the writing where it was, with every workload still on a whole
-    /// policy.
+    /// policy. A new workload whose own policy is whole is judged by it even so.
     ///
     /// # Errors
     ///
     /// When a table is full or the kernel refuses.
-    pub fn apply(&mut self, plan: &Plan) -> Result<BTreeMap<u32, String>, ApplyError> {
+    pub fn apply(&mut self, plan: &Plan) -> Result<BTreeMap<u32, String>, Unapplied> {
+        self.write(plan).map_err(|error| Unapplied {
+            failed: self.hold(plan, &error),
+            error,
+        })
+    }
+
+    fn write(&mut self, plan: &Plan) -> Result<BTreeMap<u32, String>, ApplyError> {
         self.put_policies(plan)?;
         let failed = self.attach(plan)?;
         let guarded = || {
@@ -290,7 +298,7 @@ impl Applier {
         }
     }
 
-    fn put_endpoint(
+    pub(super) fn put_endpoint(
         &mut self,
         ifindex: u32,
         endpoint: &PlannedEndpoint,
@@ -309,14 +317,32 @@ impl Applier {
         Ok(())
     }
 
-    /// New and changed peers before removed ones: an address that moves is never nobody's.
+    /// New and changed peers before removed ones: an address that moves is never nobody's. Where there
+    /// is no room for both, a table that was full once must not stay so.
     fn put_peers(&mut self, plan: &Plan) -> Result<(), TableError> {
+        match self.add_peers(plan) {
+            Err(TableError::Full { .. }) => {
+                self.remove_peers(plan)?;
+                self.add_peers(plan)
+            }
+            added => {
+                added?;
+                self.remove_peers(plan)
+            }
+        }
+    }
+
+    fn add_peers(&mut self, plan: &Plan) -> Result<(), TableError> {
         for (key, peer) in plan.peers.iter() {
             if self.peers.get(key) != Some(peer) {
                 self.tables.put_peer(&Plan::peer_key(key), peer)?;
                 self.peers.insert(*key, *peer);
             }
         }
+        Ok(())
+    }
+
+    fn remove_peers(&mut self, plan: &Plan) -> Result<(), TableError> {
         let gone: Vec<_> = self
             .peers
             .keys()

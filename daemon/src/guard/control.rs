@@ -19,6 +19,7 @@ use super::{
     applier::Applier,
     changes::Changes,
     discover::{self, Failure},
+    hold::Unapplied,
     host::HostSide,
     namespaces, realtime,
 };
@@ -41,8 +42,9 @@ use crate::{
     why::PolicyViewHandle,
 };
 
-/// Devices are looked at this often: they appear and go without a file changing.
-const LOOK: Duration = Duration::from_secs(2);
+/// The next look after one that found a workload in the way of being guarded; the ones after it come
+/// later and later.
+const SOON: Duration = Duration::from_millis(100);
 /// The tables are read back this often.
 const READ_BACK: Duration = Duration::from_secs(30);
 /// A burst of file events is one change.
@@ -84,6 +86,8 @@ pub struct Parts {
     pub node_name: String,
     /// Where verdicts of shadow policies are counted.
     pub tallies: Tallies,
+    /// How often everything is looked at although nothing told of a change.
+    pub look: Duration,
 }
 
 /// The loop.
@@ -105,7 +109,7 @@ pub struct Control {
     pub(super) attach_failures: BTreeMap<u32, String>,
     pub(super) problem: Option<String>,
     pub(super) unsaved: bool,
-    unapplied: bool,
+    pub(super) unapplied: bool,
     /// The last generation that the log has as enforced.
     told: u32,
     changes: Changes,
@@ -113,6 +117,8 @@ pub struct Control {
     settled: Option<(Vec<Guarded>, Vec<IpAddr>)>,
     /// When the tables are read back next.
     read_back: Instant,
+    /// When the hooks of the devices are looked at next.
+    pub(super) restore: Instant,
     pub(super) repaired: u64,
 }
 
@@ -138,18 +144,27 @@ impl Control {
             told: 0,
             settled: None,
             read_back: Instant::now() + READ_BACK,
+            restore: Instant::now(),
             repaired: 0,
         }
     }
 
     /// Runs until `stop` is set. `wake` tells that a file may have changed.
     pub fn run(mut self, wake: &Receiver<()>, stop: &Arc<AtomicBool>, pulse: &Pulse) {
+        let look = self.parts.look;
+        let mut pause = look;
         while !stop.load(Ordering::Relaxed) {
             pulse.beat();
             self.turn();
-            if wake.recv_timeout(LOOK).is_ok() {
+            // An address or a namespace that is late tells nobody.
+            let settled = self.failures.is_empty() && !self.unapplied;
+            pause = if settled { look } else { pause.min(look) };
+            if wake.recv_timeout(pause).is_ok() {
                 std::thread::sleep(SETTLE);
                 while wake.try_recv().is_ok() {}
+                pause = SOON;
+            } else {
+                pause = pause.saturating_mul(2);
             }
         }
     }
@@ -191,9 +206,7 @@ impl Control {
                 // What an earlier daemon enforced stays until both directories could be read.
                 if self.parts.endpoints.is_known() && self.parts.policies.is_known() {
                     self.reconcile(changed || moved);
-                    let lost = self.parts.applier.restore(self.parts.resolver.plan());
-                    self.unapplied |= !lost.is_empty();
-                    self.attach_failures.extend(lost);
+                    self.restore();
                 }
             }
             Err(error) => self.problem = Some(format!("devices cannot be listed: {error}")),
@@ -349,18 +362,19 @@ impl Control {
                 self.unapplied = !failed.is_empty();
                 self.attach_failures = failed;
             }
-            Err(error) => {
+            Err(Unapplied { error, failed }) => {
                 if !self.unapplied {
                     tracing::error!(%error, generation = plan.generation, "generation not enforced");
                 }
                 self.changes.generation(GenerationFacts {
                     generation: plan.generation,
                     endpoints: plan.endpoints.len(),
-                    failed: 0,
+                    failed: failed.len(),
                     error: error.to_string(),
                 });
                 self.problem = Some(error.to_string());
                 self.unapplied = true;
+                self.attach_failures = failed;
             }
         }
     }

@@ -1,8 +1,12 @@
 //! Putting our programs back on devices from which somebody else has taken them.
 
-use std::{collections::BTreeMap, sync::PoisonError};
+use std::{
+    collections::BTreeMap,
+    sync::PoisonError,
+    time::{Duration, Instant},
+};
 
-use super::applier::Applier;
+use super::{Control, applier::Applier};
 use crate::{
     kernel::Side,
     resolve::{Plan, PlannedEndpoint},
@@ -11,6 +15,24 @@ use crate::{
 /// What a pinned link means that takes our program and does not bring it to the device.
 const ELSEWHERE: &str = "the pinned link of this device number is on a device of another network \
     namespace: run `flowd detach` and start again";
+
+/// The hooks of all devices are looked at this often.
+const RESTORE: Duration = Duration::from_secs(2);
+
+impl Control {
+    /// Puts the programs back where somebody took them off, now and then.
+    pub(super) fn restore(&mut self) {
+        if Instant::now() < self.restore {
+            return;
+        }
+        let begun = Instant::now();
+        let lost = self.parts.applier.restore(self.parts.resolver.plan());
+        // Many devices are looked at less often: a fiftieth of one core, at most.
+        self.restore = begun + RESTORE.max(begun.elapsed() * 50);
+        self.unapplied |= !lost.is_empty();
+        self.attach_failures.extend(lost);
+    }
+}
 
 impl Applier {
     /// Attaches again where somebody else has taken our programs off, and names the devices where

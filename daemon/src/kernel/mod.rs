@@ -6,6 +6,7 @@ pub mod batch;
 pub mod bpffs;
 pub mod btf;
 pub mod counters;
+pub mod events;
 pub mod host;
 pub mod links;
 pub mod namespace;

@@ -106,6 +106,45 @@ impl Sweep {
         Ok(found)
     }
 
+    /// Every connection that is not over.
+    ///
+    /// # Errors
+    ///
+    /// When the table cannot be walked.
+    pub fn live(&mut self) -> Result<Vec<(ConnectionKey, Connection)>, SweepError> {
+        let mut live = Vec::new();
+        let over = [State::Closed as u8, State::Reset as u8];
+        self.connection_reader
+            .walk(self.connections.map_fd(), |key, connection| {
+                if !over.contains(&connection.state) {
+                    live.push((*key, *connection));
+                }
+            })
+            .map_err(|source| SweepError::Walk {
+                table: "CONNECTIONS",
+                source,
+            })?;
+        Ok(live)
+    }
+
+    /// Every denied flow.
+    ///
+    /// # Errors
+    ///
+    /// When the table cannot be walked.
+    pub fn denied(&mut self) -> Result<Vec<(ConnectionKey, Denied)>, SweepError> {
+        let mut denied = Vec::new();
+        self.denied_reader
+            .walk(self.denied.map_fd(), |key, value| {
+                denied.push((*key, *value))
+            })
+            .map_err(|source| SweepError::Walk {
+                table: "DENIED",
+                source,
+            })?;
+        Ok(denied)
+    }
+
     /// Writes a connection the workload had before flowd attached, unless it is known already.
     ///
     /// # Errors

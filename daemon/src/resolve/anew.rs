@@ -11,7 +11,7 @@ use proptest::{
     test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner},
 };
 
-use super::{Guarded, Inputs, Plan, Resolver, numbers::Numbers, peers::longest_of};
+use super::{Guarded, Inputs, Plan, Resolver, numbers::Numbers};
 use crate::endpoints;
 
 const CASES: u32 = 80;
@@ -189,7 +189,7 @@ fn verdicts(plan: &Plan, ifindex: u32) -> Vec<Option<(u8, u32)>> {
         for address in 0..ADDRESSES {
             let Peer {
                 identity, class, ..
-            } = longest_of(&plan.peers, at(address));
+            } = plan.peer(at(address));
             for port in [79, 80, 81] {
                 let target = Target {
                     identity,

@@ -187,7 +187,6 @@ fn longest(peers: &Peers, (length, address): PeerKey) -> Peer {
 }
 
 /// Who an address is.
-#[cfg(test)]
 pub(super) fn longest_of(peers: &Peers, address: IpAddr) -> Peer {
     longest(peers, host_key(address))
 }

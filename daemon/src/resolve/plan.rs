@@ -2,10 +2,13 @@
 
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
-use flowd_abi::{Direction, Endpoint, PeerKey, endpoint::EndpointFlags};
+use flowd_abi::{Direction, Endpoint, Peer, PeerKey, endpoint::EndpointFlags};
 use flowd_policy::{CompiledDirection, Labels};
 
-use super::{Guarded, peers::Peers};
+use super::{
+    Guarded,
+    peers::{self, Peers},
+};
 use crate::{endpoints::EndpointSpec, kernel::namespace::Namespace};
 
 /// Everything of one generation.
@@ -92,6 +95,11 @@ impl Plan {
             !planned.value.has(EndpointFlags::HOST) || !std::mem::replace(&mut host, true)
         };
         self.endpoints.values().filter(first)
+    }
+
+    /// Who an address is, as the programs find it.
+    pub fn peer(&self, address: IpAddr) -> Peer {
+        peers::longest_of(&self.peers, address)
     }
 
     /// The key of a peer entry.

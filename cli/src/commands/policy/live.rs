@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{self, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use flowd_proto::flowd::v1::policies_client::PoliciesClient;
 use flowd_proto::flowd::v1::{
@@ -15,11 +15,6 @@ use crate::failure::Failure;
 use crate::print::{clean, columns, shadow_counts};
 
 pub(super) async fn apply(server: &ServerArgs, args: &ApplyArgs) -> Result<(), Failure> {
-    let texts: Vec<String> = args
-        .files
-        .iter()
-        .map(|file| read(file))
-        .collect::<Result<_, _>>()?;
     let confirm = args.confirm.unwrap_or_default();
     let confirm_seconds = u32::try_from(confirm.as_secs()).unwrap_or(u32::MAX);
     if args.confirm.is_some() && confirm_seconds == 0 {
@@ -28,7 +23,7 @@ pub(super) async fn apply(server: &ServerArgs, args: &ApplyArgs) -> Result<(), F
         ));
     }
     let request = ApplyRequest {
-        yaml: texts.join("\n---\n"),
+        yaml: texts(&args.files)?,
         confirm_seconds,
         dry_run: args.dry_run,
         ssh_connection: ssh_connection(),
@@ -200,6 +195,15 @@ fn full_name(policy: &PolicyObject) -> String {
     named.join("/")
 }
 
+/// The texts of these files, as one.
+pub(super) fn texts(files: &[PathBuf]) -> Result<String, Failure> {
+    let texts: Vec<String> = files
+        .iter()
+        .map(|file| read(file))
+        .collect::<Result<_, _>>()?;
+    Ok(texts.join("\n---\n"))
+}
+
 fn read(file: &Path) -> Result<String, Failure> {
     let text = if file == Path::new("-") {
         let mut text = String::new();
@@ -210,7 +214,9 @@ fn read(file: &Path) -> Result<String, Failure> {
     text.map_err(|error| Failure::Usage(format!("{}: {error}", file.display())))
 }
 
-async fn client(server: &ServerArgs) -> Result<PoliciesClient<crate::client::Connection>, Failure> {
+pub(super) async fn client(
+    server: &ServerArgs,
+) -> Result<PoliciesClient<crate::client::Connection>, Failure> {
     Ok(PoliciesClient::new(channel(server).await?)
         .max_decoding_message_size(crate::client::MAX_ANSWER))
 }

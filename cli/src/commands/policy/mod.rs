@@ -1,5 +1,6 @@
 //! `flowctl policy`: policy files checked and asked without a daemon, policies applied to one.
 
+mod diff;
 mod files;
 mod finding;
 mod live;
@@ -15,6 +16,7 @@ pub(super) fn run(server: &ServerArgs, command: &PolicyCommand) -> Result<(), Fa
         PolicyCommand::Validate(args) => validate::run(args),
         PolicyCommand::Test(args) => test::run(args),
         PolicyCommand::Apply(args) => asynchronously(live::apply(server, args)),
+        PolicyCommand::Diff(args) => asynchronously(diff::run(server, args)),
         PolicyCommand::Confirm { confirmation } => {
             asynchronously(live::confirm(server, confirmation.as_deref()))
         }

@@ -1,6 +1,7 @@
 //! The gRPC services: Hubble's observer and peer, health, reflection, and `flowd.v1`.
 
 mod codec;
+mod diff;
 mod events;
 mod flowd;
 mod flows;

@@ -1,19 +1,23 @@
 //! `flowd.v1.Policies`: policies that come through the API.
 
+use std::sync::{Arc, Mutex};
+
 use flowd_proto::Timestamp;
 use flowd_proto::flowd::v1::policies_server::Policies;
 use flowd_proto::flowd::v1::{
     ApplyRequest, ApplyResponse, BreakGlassAction, BreakGlassRequest, BreakGlassResponse,
-    ConfirmRequest, ConfirmResponse, DeleteRequest, DeleteResponse, ListRequest, ListResponse,
-    PolicyObject,
+    ConfirmRequest, ConfirmResponse, DeleteRequest, DeleteResponse, DiffRequest, DiffResponse,
+    ListRequest, ListResponse, PolicyObject,
 };
+use tokio::sync::Semaphore;
 use tonic::{Request, Response, Status};
 
-use super::host;
+use super::{diff, host};
 use crate::applied::{Applied, Change, Elsewhere, Pending, StoreError, Wish};
 use crate::flow::happening::{AppliedFacts, Happening, Step};
 use crate::guard::{Nudge, realtime};
 use crate::host::{BreakGlass, Operator};
+use crate::kernel::sweep::Sweep;
 use crate::modes::ModeStore;
 use crate::serve::status::PolicyStatus;
 use crate::serve::{Sources, gate, hits, now};
@@ -34,6 +38,8 @@ pub struct PolicyDoor {
     pub operator: Operator,
     /// Whether policies for this node are out of force.
     pub glass: BreakGlass,
+    /// The connections and denied flows of the kernel.
+    pub sweep: Arc<Mutex<Sweep>>,
 }
 
 impl PolicyDoor {
@@ -58,11 +64,17 @@ impl PolicyDoor {
 pub(super) struct PolicyService {
     sources: Sources,
     door: PolicyDoor,
+    /// Bounds the diffs made at a time.
+    diffs: Arc<Semaphore>,
 }
 
 impl PolicyService {
-    pub(super) const fn new(sources: Sources, door: PolicyDoor) -> Self {
-        Self { sources, door }
+    pub(super) fn new(sources: Sources, door: PolicyDoor) -> Self {
+        Self {
+            sources,
+            door,
+            diffs: Arc::new(Semaphore::new(diff::AT_A_TIME)),
+        }
     }
 
     async fn enforced(&self) -> Result<u64, Status> {
@@ -119,12 +131,7 @@ impl Policies for PolicyService {
             ssh_connection: _,
             shadow,
         } = message;
-        if yaml.len() > MAX_TEXT {
-            return Err(Status::invalid_argument(format!(
-                "{} bytes; a policy text may have at most {MAX_TEXT}",
-                yaml.len()
-            )));
-        }
+        too_long(&yaml)?;
         let wish = Wish {
             text: &yaml,
             shadow,
@@ -251,6 +258,14 @@ impl Policies for PolicyService {
         }))
     }
 
+    async fn diff(&self, request: Request<DiffRequest>) -> Result<Response<DiffResponse>, Status> {
+        let request = request.into_inner();
+        too_long(&request.yaml)?;
+        let sweep = Arc::clone(&self.door.sweep);
+        let answer = diff::answer(&self.sources, &self.diffs, sweep, request).await?;
+        Ok(Response::new(answer))
+    }
+
     async fn list(&self, request: Request<ListRequest>) -> Result<Response<ListResponse>, Status> {
         let scope = gate::scope(&request)?;
         let state = self.sources.status.load();
@@ -287,6 +302,16 @@ impl Policies for PolicyService {
             policies: policies.collect(),
         }))
     }
+}
+
+fn too_long(yaml: &str) -> Result<(), Status> {
+    if yaml.len() <= MAX_TEXT {
+        return Ok(());
+    }
+    Err(Status::invalid_argument(format!(
+        "{} bytes; a policy text may have at most {MAX_TEXT}",
+        yaml.len()
+    )))
 }
 
 fn full_name(policy: &PolicyStatus) -> String {
