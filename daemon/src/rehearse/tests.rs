@@ -42,6 +42,7 @@ fn view() -> PolicyView {
         workloads: vec![workload("web", 1), workload("api", 2), workload("db", 3)],
         host: Vec::new(),
         files: [(FILE.to_owned(), Arc::from(text))].into(),
+        ..PolicyView::default()
     }
 }
 
