@@ -171,6 +171,7 @@ fn the_descriptor_set_holds_every_service() {
             "flowd.v1.Policies/BreakGlass",
             "flowd.v1.Policies/Confirm",
             "flowd.v1.Policies/Delete",
+            "flowd.v1.Policies/Diff",
             "flowd.v1.Policies/List",
             "flowd.v1.Timeline/GetEvents",
             "observer.Observer/GetAgentEvents",
