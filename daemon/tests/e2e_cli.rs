@@ -285,7 +285,7 @@ fn status_tells_what_is_guarded_and_its_exit_code_whether_all_is_well() {
 #[test]
 fn the_hidden_commands_work() {
     let mut scene = Scene::new();
-    scene.pod("alone");
+    let _alone = scene.pod("alone");
     scene.launch();
     let services = scene.lines(&["reflect"]);
     for service in ["observer.Observer", "peer.Peer", "flowd.v1.Flowd"] {

@@ -28,6 +28,9 @@ fn endpoint_is(change: ChangeKind, name: &str) -> impl Fn(&What) -> bool {
     move |what| matches!(what, What::Endpoint(one) if one.change() == change && one.name == name)
 }
 
+/// What happens, and how its event is known.
+type Chapter<'a> = (&'a str, &'a dyn Fn(&What) -> bool);
+
 #[test]
 fn what_happens_is_told_in_the_order_it_happened() {
     let mut scene = Scene::new();
@@ -70,7 +73,7 @@ fn what_happens_is_told_in_the_order_it_happened() {
     assert!(matches!(events[0].what, Some(What::Started(_))));
     let applied =
         |step| move |what: &What| matches!(what, What::Applied(one) if one.step() == step);
-    let story: [(&str, &dyn Fn(&What) -> bool); 10] = [
+    let story: [Chapter<'_>; 10] = [
         (
             "frontend appears",
             &endpoint_is(ChangeKind::Added, "frontend"),

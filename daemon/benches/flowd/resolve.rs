@@ -90,7 +90,7 @@ fn time(resolver: &mut Resolver, inputs: &Inputs) -> Result<f64, Box<dyn Error>>
 /// A pod gets the label set of another app of its namespace, or one that nobody has.
 fn relabel(inputs: &mut Inputs, number: usize) -> Result<(), Box<dyn Error>> {
     let place = (number * 257) % inputs.endpoints.len();
-    let app = if number % 2 == 0 {
+    let app = if number.is_multiple_of(2) {
         (number / 2) % APPS
     } else {
         APPS + number
@@ -205,7 +205,7 @@ fn policy(number: usize) -> String {
         _ if number % 20 == 11 => own(&format!(
             "ingressDeny: [{{fromEndpoints: [{{matchLabels: {{tier: back}}}}], {ports}}}], ingress: [{{fromEntities: [cluster]}}]"
         )),
-        _ if number % 2 == 0 => own(&format!(
+        _ if number.is_multiple_of(2) => own(&format!(
             "ingress: [{{fromEndpoints: [{{matchLabels: {{app: app{other}}}}}], {ports}}}]"
         )),
         _ => own(&format!(
