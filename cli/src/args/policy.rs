@@ -120,6 +120,7 @@ Examples:
 const TEST: &str = "\
 Examples:
   flowctl policy test --policies policies/ --world world.yaml --cases cases.yaml
+  sudo flowctl policy test --live --policies policies/ --world world.yaml --cases cases.yaml -o json
 
 The world is a file such as
   namespaces: [{name: shop, labels: {env: prod}}]
@@ -153,6 +154,10 @@ pub struct TestArgs {
     /// Files of cases
     #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
     pub cases: Vec<PathBuf>,
+    /// Try the cases with real packets too, in network namespaces of their own; needs root, and flowd
+    /// and flowd-policy-live beside flowctl or in PATH
+    #[arg(long)]
+    pub live: bool,
     /// How to print the answers
     #[arg(short, long, value_enum, default_value_t)]
     pub output: TestOutput,

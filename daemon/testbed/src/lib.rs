@@ -8,6 +8,7 @@
 mod addresses;
 mod bed;
 mod bpffs;
+pub mod cases;
 mod flowd;
 mod ip;
 mod manifest;

@@ -7,7 +7,7 @@ use super::Scene;
 impl Scene {
     /// `flowctl` with these arguments, asked of this scene's flowd.
     pub(crate) fn flowctl(&self, arguments: &[&str]) -> Command {
-        built();
+        build_flowctl();
         let mut command = self.flowd.flowctl().expect("flowctl");
         command.args(arguments);
         command
@@ -26,14 +26,19 @@ impl Scene {
     }
 }
 
-/// Cargo builds a package's own programs for its tests, and flowctl is another package.
-fn built() {
-    if flowd_testbed::binary("flowctl").is_err() {
-        let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-        let status = Command::new(cargo)
-            .args(["build", "--package", "flowctl"])
-            .status();
-        assert!(status.expect("cargo runs").success());
+/// Cargo builds a package's own programs for its tests; flowctl and the testbed's are other packages'.
+pub(crate) fn build_flowctl() {
+    for (program, package) in [
+        ("flowctl", "flowctl"),
+        ("flowd-policy-live", "flowd-testbed"),
+    ] {
+        if flowd_testbed::binary(program).is_err() {
+            let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+            let status = Command::new(cargo)
+                .args(["build", "--package", package])
+                .status();
+            assert!(status.expect("cargo runs").success());
+        }
     }
 }
 

@@ -19,7 +19,7 @@ mod wanted;
 pub(crate) use api::Api;
 pub(crate) use counts::{distinct_ports, told_packets};
 pub(crate) use flood::{Pacer, flood};
-pub(crate) use flowctl::text;
+pub(crate) use flowctl::{build_flowctl, text};
 pub(crate) use load::{ALWAYS, Load, NEVER};
 pub(crate) use processes::Group;
 pub(crate) use scene::{Scene, policy, put, run_inside};

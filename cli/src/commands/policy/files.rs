@@ -53,7 +53,7 @@ pub(super) fn text(path: &Path) -> Result<String, Vec<Diagnostic>> {
 
 /// Directories are replaced by their files. A name that leads to nothing is a mistake of the caller:
 /// a check of nothing must not succeed.
-fn expand(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
+pub(super) fn expand(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     let mut files = Vec::new();
     for path in paths {
         let kind = fs::metadata(path)

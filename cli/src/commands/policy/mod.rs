@@ -5,6 +5,7 @@ mod files;
 mod finding;
 mod live;
 mod test;
+mod test_live;
 mod validate;
 
 use super::asynchronously;

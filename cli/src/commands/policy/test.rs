@@ -24,6 +24,9 @@ pub(super) fn run(args: &TestArgs) -> Result<(), Failure> {
             return Err(Failure::Unhealthy);
         }
     };
+    if args.live {
+        return super::test_live::run(args);
+    }
     let (mut answers, mut unknown) = (Vec::new(), Vec::new());
     for case in &cases {
         match world.ask(&policies, case) {

@@ -10,31 +10,35 @@ use std::{
 use etherparse::PacketBuilder;
 use flowd_abi::protocol::{ICMP, ICMPV6, SCTP, TCP, UDP};
 use flowd_policy::cases::Case;
-use flowd_testbed::traffic::ping;
 use rustix::net::{
     AddressFamily, Protocol, RecvFlags, SendFlags, SocketType, bind, connect, ipproto, recv,
     sendto, socket, sockopt,
 };
 
 use super::world::End;
+use crate::traffic::ping;
 
 /// ICMP types an honest `ping` can send.
 const ECHO: [(u8, u16); 2] = [(ICMP, 8), (ICMPV6, 128)];
 
 /// Makes the attempt from `source`, a port no other attempt uses: was it answered, or, where there is
 /// no answer, did it arrive?
-pub(crate) fn attempt(case: &Case, [from, to]: &[End; 2], source: u16, patience: Duration) -> bool {
+pub(super) fn attempt(
+    case: &Case,
+    [from, to]: &[End; 2],
+    source: u16,
+    patience: Duration,
+) -> io::Result<bool> {
     let there = SocketAddr::new(to.address, case.port);
     let done = match case.protocol {
-        TCP => from.namespace.run(|| handshake(source, there, patience)),
-        UDP => from.namespace.run(|| exchange(source, there, patience)),
+        TCP => from.namespace.run(|| handshake(source, there, patience))?,
+        UDP => from.namespace.run(|| exchange(source, there, patience))?,
         protocol if ECHO.contains(&(protocol, case.port)) => {
-            Ok(ping(&from.namespace, to.address, 1).map(|replies| replies == 1))
+            ping(&from.namespace, to.address, 1).map(|replies| replies == 1)
         }
-        _ => Ok(arrives(case, [from, to], source, patience)),
+        _ => arrives(case, [from, to], source, patience),
     };
-    done.expect("the namespace is there")
-        .unwrap_or_else(|error| panic!("{case:?}: {error}"))
+    done.map_err(|error| io::Error::new(error.kind(), format!("case {}: {error}", case.id)))
 }
 
 fn unspecified(like: IpAddr) -> IpAddr {
@@ -90,7 +94,10 @@ fn arrives(
         ICMP => ipproto::ICMP,
         ICMPV6 => ipproto::ICMPV6,
         SCTP => ipproto::SCTP,
-        other => panic!("protocol {other} is not in the language of cases"),
+        other => {
+            let line = format!("protocol {other} is not in the language of cases");
+            return Err(io::Error::new(ErrorKind::InvalidInput, line));
+        }
     };
     let mark = format!("flowd case {source}").into_bytes();
     let raw = |end: &End| {
@@ -100,7 +107,7 @@ fn arrives(
     let (sender, receiver) = (raw(from)?, raw(to)?);
     let packet = match case.protocol {
         SCTP => sctp(case.port, source, &mark),
-        _ => icmp(case, [from, to], source, &mark),
+        _ => icmp(case, [from, to], source, &mark)?,
     };
     let there = SocketAddr::new(to.address, 0);
     sendto(&sender, &packet, SendFlags::empty(), &there)?;
@@ -126,8 +133,10 @@ fn contains(bytes: &[u8], mark: &[u8]) -> bool {
 }
 
 /// An ICMP message of any type. An error is about a datagram of the receiver's that nobody sent.
-fn icmp(case: &Case, [from, to]: [&End; 2], source: u16, mark: &[u8]) -> Vec<u8> {
-    let kind = u8::try_from(case.port).expect("an ICMP type");
+fn icmp(case: &Case, [from, to]: [&End; 2], source: u16, mark: &[u8]) -> io::Result<Vec<u8>> {
+    let wrong = |what: String| io::Error::new(ErrorKind::InvalidInput, what);
+    let kind =
+        u8::try_from(case.port).map_err(|_| wrong(format!("{} is no ICMP type", case.port)))?;
     let mut packet = vec![kind, 0, 0, 0, 0, 0, 0, 0];
     packet[4..6].copy_from_slice(&source.to_be_bytes());
     let is_error = match case.protocol {
@@ -142,12 +151,12 @@ fn icmp(case: &Case, [from, to]: [&End; 2], source: u16, mark: &[u8]) -> Vec<u8>
             (IpAddr::V6(to), IpAddr::V6(from)) => {
                 PacketBuilder::ipv6(to.octets(), from.octets(), 64)
             }
-            mixed => panic!("addresses of two families: {mixed:?}"),
+            mixed => return Err(wrong(format!("addresses of two families: {mixed:?}"))),
         };
         about
             .udp(source, 9)
             .write(&mut packet, mark)
-            .expect("built");
+            .map_err(|error| wrong(error.to_string()))?;
     } else {
         packet.extend_from_slice(mark);
     }
@@ -155,7 +164,7 @@ fn icmp(case: &Case, [from, to]: [&End; 2], source: u16, mark: &[u8]) -> Vec<u8>
         let sum = checksum(&packet);
         packet[2..4].copy_from_slice(&sum.to_be_bytes());
     }
-    packet
+    Ok(packet)
 }
 
 /// The Internet checksum (RFC 1071). For ICMPv6 the kernel writes it.

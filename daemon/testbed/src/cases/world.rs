@@ -2,20 +2,20 @@
 
 use std::{collections::BTreeMap, net::IpAddr};
 
+use anyhow::{Context, Result, bail};
 use flowd_abi::protocol::ICMPV6;
 use flowd_policy::cases::{Case, Named, WrittenWorld};
-use flowd_testbed::{GATEWAY_V4, Namespace, Pod, PodSpec, World};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::support::{Scene, put, run_inside};
+use crate::{Flowd, GATEWAY_V4, Namespace, Pod, PodSpec, Testbed, World};
 
 /// The end of a case that is the node itself.
 const HOST: &str = "reserved:host";
 
 /// Everyone the cases talk of, on a testbed.
 #[derive(Debug)]
-pub(crate) struct LiveWorld {
+pub(super) struct LiveWorld {
     pods: BTreeMap<String, (Pod, Vec<IpAddr>)>,
     outside: BTreeMap<String, (World, IpAddr)>,
     node: Namespace,
@@ -23,33 +23,36 @@ pub(crate) struct LiveWorld {
 
 /// One end of a case.
 #[derive(Clone, Debug)]
-pub(crate) struct End {
+pub(super) struct End {
     /// Where it lives.
-    pub(crate) namespace: Namespace,
+    pub(super) namespace: Namespace,
     /// The address it is met at.
-    pub(crate) address: IpAddr,
+    pub(super) address: IpAddr,
     /// Whether policies may select it.
-    pub(crate) is_workload: bool,
+    pub(super) is_workload: bool,
 }
 
 impl LiveWorld {
     /// Builds it. `cases` may name addresses that have no other name.
-    pub(crate) fn build(
-        scene: &Scene,
+    pub(super) fn build(
+        (bed, flowd): (&Testbed, &Flowd),
         (written, raw): (&WrittenWorld, &Raw),
         cases: &[Case],
-    ) -> Self {
+    ) -> Result<Self> {
         let mut world = Self {
             pods: BTreeMap::new(),
             outside: BTreeMap::new(),
-            node: scene.bed.node().clone(),
+            node: bed.node().clone(),
         };
         for (key, endpoint) in &written.endpoints {
-            let (namespace, name) = key.split_once('/').expect("a namespace");
-            let pod = scene.bed.pod(PodSpec::new(namespace, name)).expect("a pod");
+            let (namespace, name) = key
+                .split_once('/')
+                .with_context(|| format!("endpoint {key} has no namespace"))?;
+            let pod = bed.pod(PodSpec::new(namespace, name))?;
             let file = format!("{namespace}.{name}.yaml");
-            let text = endpoint_file(&pod, endpoint, raw);
-            put(&scene.flowd.endpoints().join(file), &text);
+            let text = endpoint_file(&pod, endpoint, raw)?;
+            // The daemon that will read it is not running yet.
+            std::fs::write(flowd.endpoints().join(file), text)?;
             let addresses = endpoint.addresses.clone();
             world.pods.insert(key.clone(), (pod, addresses));
         }
@@ -57,16 +60,17 @@ impl LiveWorld {
         let unnamed = unnamed.filter_map(|end| Some((end, end.parse().ok()?)));
         let named = written.externals.iter().map(|(name, at)| (name, *at));
         for (name, address) in named.chain(unnamed) {
-            // Colons do not go into the name of a namespace.
-            let host = || scene.bed.world(&name.replace(':', "-")).expect("a host");
-            let entry = world.outside.entry(name.clone());
-            entry.or_insert_with(|| (host(), address));
+            if !world.outside.contains_key(name) {
+                // Colons do not go into the name of a namespace.
+                let host = bed.world(&name.replace(':', "-"))?;
+                world.outside.insert(name.clone(), (host, address));
+            }
         }
-        world.move_in();
-        world
+        world.move_in()?;
+        Ok(world)
     }
 
-    fn move_in(&self) {
+    fn move_in(&self) -> Result<()> {
         let pods = self.pods.values().map(|(pod, new)| Move {
             inside: &pod.namespace,
             device: &pod.interface,
@@ -79,11 +83,11 @@ impl LiveWorld {
             old: host.addresses(),
             new: vec![*new],
         });
-        readdress(&self.node, &pods.chain(outside).collect::<Vec<_>>());
+        readdress(&self.node, &pods.chain(outside).collect::<Vec<_>>())
     }
 
     /// Sender and receiver of a case, or why a testbed has none such.
-    pub(crate) fn ends(&self, case: &Case) -> Result<[End; 2], String> {
+    pub(super) fn ends(&self, case: &Case) -> Result<[End; 2], String> {
         let outside_v6 = |name| {
             let found = self.outside.get(name);
             found.is_some_and(|(_, address)| address.is_ipv6())
@@ -123,14 +127,14 @@ struct Move<'a> {
 
 /// Gives every host its addresses. An address of the testbed's may be that of another host in the
 /// written world, so the old routes go before the new ones come.
-fn readdress(node: &Namespace, moves: &[Move<'_>]) {
+fn readdress(node: &Namespace, moves: &[Move<'_>]) -> Result<()> {
     let host = |address: &IpAddr| format!("{address}/{}", if address.is_ipv4() { 32 } else { 128 });
     for Move { device, old, .. } in moves {
         for address in old {
             run_inside(
                 node,
                 &format!("ip route del {} dev {device}", host(address)),
-            );
+            )?;
         }
     }
     for Move {
@@ -147,24 +151,39 @@ fn readdress(node: &Namespace, moves: &[Move<'_>]) {
                 run_inside(
                     inside,
                     &format!("ip addr add {} dev eth0 {option}", host(address)),
-                );
+                )?;
             }
             run_inside(
                 node,
                 &format!("ip route add {} dev {device}", host(address)),
-            );
+            )?;
         }
         for address in old {
             if !new.contains(address) {
-                run_inside(inside, &format!("ip addr del {} dev eth0", host(address)));
+                run_inside(inside, &format!("ip addr del {} dev eth0", host(address)))?;
             }
         }
     }
+    Ok(())
+}
+
+/// Runs a command in a namespace to its good end.
+fn run_inside(namespace: &Namespace, line: &str) -> Result<()> {
+    let mut words = line.split_whitespace();
+    let program = words.next().context("a program")?;
+    let output = namespace.command(program).args(words).output()?;
+    if !output.status.success() {
+        bail!(
+            "`{line}`: {}",
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
+    }
+    Ok(())
 }
 
 /// The endpoint file of a pod, as its owner would write it.
-fn endpoint_file(pod: &Pod, endpoint: &Named, raw: &Raw) -> String {
-    let written = raw.endpoint(pod);
+fn endpoint_file(pod: &Pod, endpoint: &Named, raw: &Raw) -> Result<String> {
+    let written = raw.endpoint(pod)?;
     let metadata = json!({
         "name": pod.name, "namespace": pod.kubernetes_namespace, "labels": written.labels,
     });
@@ -173,14 +192,16 @@ fn endpoint_file(pod: &Pod, endpoint: &Named, raw: &Raw) -> String {
         "attach": {"interface": pod.interface},
         "ports": written.ports,
     });
-    json!({"apiVersion": "flowd.io/v1", "kind": "Endpoint", "metadata": metadata, "spec": spec})
-        .to_string()
+    let kind = json!({"apiVersion": "flowd.io/v1", "kind": "Endpoint", "metadata": metadata, "spec": spec});
+    Ok(kind.to_string())
 }
 
 /// The parts of a world's text that are written again, as the daemon's files have them.
 #[derive(Debug, Deserialize)]
-pub(crate) struct Raw {
+pub(super) struct Raw {
+    #[serde(default)]
     namespaces: Vec<RawNamespace>,
+    #[serde(default)]
     endpoints: Vec<RawEndpoint>,
     #[serde(default)]
     services: Vec<RawService>,
@@ -189,6 +210,7 @@ pub(crate) struct Raw {
 #[derive(Debug, Deserialize)]
 struct RawNamespace {
     name: String,
+    #[serde(default)]
     labels: BTreeMap<String, String>,
 }
 
@@ -216,19 +238,24 @@ struct RawService {
 
 impl Raw {
     /// Reads the same text as [`WrittenWorld::read`].
-    pub(crate) fn read(text: &str) -> Self {
-        serde_saphyr::from_str(text).expect("a world")
+    pub(super) fn read(text: &str) -> Result<Self> {
+        serde_saphyr::from_str(text).context("the world")
     }
 
-    fn endpoint(&self, pod: &Pod) -> &RawEndpoint {
+    fn endpoint(&self, pod: &Pod) -> Result<&RawEndpoint> {
         let found = self.endpoints.iter().find(|endpoint| {
             (&endpoint.namespace, &endpoint.name) == (&pod.kubernetes_namespace, &pod.name)
         });
-        found.expect("both readers find the same endpoints")
+        found.with_context(|| {
+            format!(
+                "{}/{} is not in the world",
+                pod.kubernetes_namespace, pod.name
+            )
+        })
     }
 
     /// Namespaces and services, as a cluster would describe them.
-    pub(crate) fn objects(&self) -> String {
+    pub(super) fn objects(&self) -> String {
         let namespaces = self.namespaces.iter().map(|RawNamespace { name, labels }| {
             let metadata = json!({"name": name, "labels": labels});
             let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata});

@@ -9,7 +9,7 @@ use flowd_proto::flow::{Flow, Policy, TrafficDirection, Verdict as Told, layer4:
 use super::world::End;
 
 /// Whether a flow is about the attempt from this port, judged in this direction.
-pub(crate) fn is_about(
+pub(super) fn is_about(
     flow: &Flow,
     case: &Case,
     [from, to]: &[End; 2],
@@ -40,7 +40,7 @@ pub(crate) fn is_about(
 }
 
 /// How a flow differs from the answer of its end; `None` when it does not.
-pub(crate) fn difference(flow: &Flow, offline: &EndAnswer) -> Option<String> {
+pub(super) fn difference(flow: &Flow, offline: &EndAnswer) -> Option<String> {
     let reason = flow
         .extension()
         .map_or_else(String::new, |extension| extension.reason);
