@@ -25,6 +25,7 @@ mod parse;
 mod reference;
 mod resolve;
 mod rules;
+mod selections;
 mod selector;
 mod set;
 mod subject;

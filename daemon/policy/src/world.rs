@@ -11,6 +11,7 @@ use crate::{
     cidr::ClassIndex,
     labels::{Label, Labels},
     named_ports::NamedPorts,
+    selections::{Selection, Selections},
     selector::{Requirement, Selector},
     uses::{Changes, Uses},
 };
@@ -57,14 +58,10 @@ pub struct World {
     named_ports: BTreeMap<u32, NamedPorts>,
     by_label: HashMap<Label, BTreeSet<u32>>,
     by_labels: HashMap<Labels, u32>,
-    selections: HashMap<Selector, (u32, Selection)>,
-    next_selection: u32,
+    selections: Selections,
     uses: Uses,
     changes: Changes,
 }
-
-/// The identities a selector selects.
-type Selection = Arc<BTreeSet<u32>>;
 
 impl World {
     /// A world of the reserved identities only.
@@ -98,12 +95,8 @@ impl World {
                 .or_default()
                 .insert(identity);
         }
-        for (selector, (number, selection)) in &mut self.selections {
-            if selector.matches(&labels) {
-                Arc::make_mut(selection).insert(identity);
-                self.changes.selections.insert(*number);
-            }
-        }
+        let changed = self.selections.insert(identity, &labels);
+        self.changes.selections.extend(changed);
         self.by_labels.insert(labels.clone(), identity);
         self.identities.insert(identity, labels);
     }
@@ -123,12 +116,8 @@ impl World {
                 }
             }
         }
-        for (selector, (number, selection)) in &mut self.selections {
-            if selector.matches(&labels) {
-                Arc::make_mut(selection).remove(&identity);
-                self.changes.selections.insert(*number);
-            }
-        }
+        let changed = self.selections.remove(identity, &labels);
+        self.changes.selections.extend(changed);
         self.identities.remove(&identity);
         Some(labels)
     }
@@ -219,8 +208,8 @@ impl World {
     /// The identities `selector` selects.
     pub(crate) fn select(&mut self, selector: &Selector) -> Selection {
         if let Some((number, selection)) = self.selections.get(selector) {
-            self.uses.selections.insert(*number);
-            return Arc::clone(selection);
+            self.uses.selections.insert(number);
+            return selection;
         }
         let selection: Selection = Arc::new(match self.candidates(selector) {
             Some(candidates) => self.matching(selector, candidates.into_iter()),
@@ -230,11 +219,8 @@ impl World {
             self.selections.clear();
             self.changes.everything = true;
         }
-        let number = self.next_selection;
-        self.next_selection = number.wrapping_add(1);
+        let number = self.selections.keep(selector, &selection);
         self.uses.selections.insert(number);
-        self.selections
-            .insert(selector.clone(), (number, Arc::clone(&selection)));
         selection
     }
 

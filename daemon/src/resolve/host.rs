@@ -39,7 +39,8 @@ pub(super) fn flag(spec: &EndpointSpec) -> u32 {
 /// A connection may come in by one device and leave by another: under two generations it would be
 /// judged again at each of its packets.
 pub(super) fn one_generation(endpoints: &mut [(u32, PlannedEndpoint)]) {
-    let host = |(_, endpoint): &&mut (u32, PlannedEndpoint)| endpoint.spec.is_host();
+    let host =
+        |(_, endpoint): &&mut (u32, PlannedEndpoint)| endpoint.value.has(EndpointFlags::HOST);
     let newest = endpoints.iter_mut().filter(host);
     let newest = newest.map(|(_, endpoint)| endpoint.value.generation).max();
     for (_, endpoint) in endpoints.iter_mut().filter(host) {

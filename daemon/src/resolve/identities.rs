@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use flowd_policy::{PodClass, World};
+use flowd_policy::{NamedPorts, PodClass, World};
 use ipnet::IpNet;
 
 use super::members::Group;
@@ -50,9 +50,12 @@ impl Identities {
                 self.world.remove(identity);
             }
         }
+        let none = NamedPorts::default();
         for (identity, group) in groups {
             self.world.insert(*identity, group.labels.clone());
-            self.world.set_named_ports(*identity, group.ports.clone());
+            if self.world.named_ports().get(identity).unwrap_or(&none) != &group.ports {
+                self.world.set_named_ports(*identity, group.ports.clone());
+            }
         }
         self.next.0 = groups.keys().copied().collect();
     }

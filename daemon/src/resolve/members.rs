@@ -1,19 +1,27 @@
 //! The guarded workloads by device, with their numbers, and the identities they make up. Remembers the
 //! last inputs, so that only what is new among the next ones is looked at.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
+use flowd_abi::endpoint::EndpointFlags;
 use flowd_policy::{Labels, NamedPorts};
+use hashbrown::HashMap;
 
 use super::{Guarded, Numbers, host};
+use crate::{endpoints::EndpointSpec, serve::status::Mode};
 
 /// One workload with its numbers.
 #[derive(Clone, Debug)]
 pub(super) struct Member {
-    pub(super) guarded: Guarded,
+    pub(super) guarded: Arc<Guarded>,
     /// Its endpoint id.
     pub(super) id: u32,
     pub(super) identity: u32,
+    /// Flags of its table entry.
+    pub(super) flags: u32,
 }
 
 /// The workloads of one label set.
@@ -49,7 +57,7 @@ impl Members {
         }
         for guarded in endpoints {
             let known = self.members.get(&guarded.ifindex);
-            if known.is_none_or(|known| known.guarded != *guarded) {
+            if known.is_none_or(|known| *known.guarded != *guarded) {
                 self.put(guarded, numbers);
                 changed = true;
             }
@@ -73,9 +81,10 @@ impl Members {
         let labels = &guarded.spec.labels;
         let identity = host::identity(numbers, &guarded.spec);
         let member = Member {
-            guarded: guarded.clone(),
+            guarded: Arc::new(guarded.clone()),
             id: host::endpoint(numbers, &guarded.spec),
             identity,
+            flags: flags(&guarded.spec),
         };
         let group = self.groups.entry(identity).or_insert_with(|| Group {
             labels: labels.clone(),
@@ -109,4 +118,18 @@ impl Members {
             group.ports = ports;
         }
     }
+}
+
+fn flags(spec: &EndpointSpec) -> u32 {
+    let mode = match spec.mode {
+        Mode::Enforce => 0,
+        Mode::Audit => EndpointFlags::AUDIT,
+        Mode::Off => EndpointFlags::OFF,
+    };
+    let source = if spec.check_source {
+        EndpointFlags::CHECK_SOURCE
+    } else {
+        0
+    };
+    mode | source | host::flag(spec)
 }

@@ -134,6 +134,9 @@ impl Transitions {
         if self.everybody || self.owners.contains(&endpoint.id) {
             return true;
         }
+        if self.pairs.is_empty() {
+            return false;
+        }
         [endpoint.ingress_policy, endpoint.egress_policy]
             .into_iter()
             .any(|id| {

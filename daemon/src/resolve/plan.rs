@@ -1,6 +1,6 @@
 //! What the tables ought to hold.
 
-use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
+use std::{collections::BTreeMap, net::IpAddr, ops::Deref, sync::Arc};
 
 use flowd_abi::{Direction, Endpoint, Peer, PeerKey, endpoint::EndpointFlags};
 use flowd_policy::{CompiledDirection, Labels};
@@ -9,7 +9,7 @@ use super::{
     Guarded,
     peers::{self, Peers},
 };
-use crate::{endpoints::EndpointSpec, kernel::namespace::Namespace};
+use crate::endpoints::EndpointSpec;
 
 /// Everything of one generation.
 #[derive(Clone, Debug, Default)]
@@ -31,14 +31,8 @@ pub struct Plan {
 /// One workload; cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlannedEndpoint {
-    /// What its file says.
-    pub spec: Arc<EndpointSpec>,
-    /// Its device.
-    pub device: Arc<str>,
-    /// Its addresses, declared or discovered.
-    pub addresses: Arc<[IpAddr]>,
-    /// Its network namespace, where it is known.
-    pub namespace: Option<Namespace>,
+    /// Who and where it is.
+    pub guarded: Arc<Guarded>,
     /// Names of the policies that select it.
     pub policies: Arc<[String]>,
     /// The value of its table entry.
@@ -52,6 +46,14 @@ pub struct CompiledPolicy {
     pub direction: Direction,
     /// Its entries and who switched it to default deny.
     pub compiled: Arc<CompiledDirection>,
+}
+
+impl Deref for PlannedEndpoint {
+    type Target = Guarded;
+
+    fn deref(&self) -> &Guarded {
+        &self.guarded
+    }
 }
 
 impl PlannedEndpoint {
@@ -78,14 +80,8 @@ impl Plan {
             planned.spec.name == spec.name && planned.spec.namespace == spec.namespace
         };
         let mut endpoints = self.endpoints.iter();
-        let (ifindex, planned) = endpoints.find(|(_, planned)| same(planned))?;
-        Some(Guarded {
-            spec: Arc::clone(&planned.spec),
-            device: Arc::clone(&planned.device),
-            ifindex: *ifindex,
-            addresses: Arc::clone(&planned.addresses),
-            namespace: planned.namespace.clone(),
-        })
+        let (_, planned) = endpoints.find(|(_, planned)| same(planned))?;
+        Some(Guarded::clone(planned))
     }
 
     /// Every endpoint once: the host has several devices and is one.

@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use flowd_abi::{Endpoint, Peer, endpoint::EndpointFlags};
+use flowd_abi::{Endpoint, Peer};
 use flowd_policy::{CompileError, Labels, PolicySet};
 
 use super::{
@@ -19,7 +19,7 @@ use super::{
     plan::{Plan, PlannedEndpoint},
     subjects::Subjects,
 };
-use crate::{endpoints::EndpointSpec, kernel::namespace::Namespace, serve::status::Mode};
+use crate::{endpoints::EndpointSpec, kernel::namespace::Namespace};
 
 /// An endpoint whose device was found; cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -200,12 +200,8 @@ impl Resolver {
 
     fn planned(&self, member: &Member, generation: u32) -> PlannedEndpoint {
         let (ingress_policy, egress_policy) = self.subjects.ids(member.identity);
-        let guarded = &member.guarded;
         PlannedEndpoint {
-            spec: Arc::clone(&guarded.spec),
-            device: Arc::clone(&guarded.device),
-            addresses: Arc::clone(&guarded.addresses),
-            namespace: guarded.namespace.clone(),
+            guarded: Arc::clone(&member.guarded),
             policies: self.subjects.names(member.identity),
             value: Endpoint {
                 id: member.id,
@@ -213,7 +209,7 @@ impl Resolver {
                 ingress_policy,
                 egress_policy,
                 generation,
-                flags: flags(&guarded.spec),
+                flags: member.flags,
             },
         }
     }
@@ -236,18 +232,4 @@ impl Resolver {
         let policies = self.plan.policies.keys().copied().collect();
         self.numbers.forget(&live, &policies, &rules);
     }
-}
-
-fn flags(spec: &EndpointSpec) -> u32 {
-    let mode = match spec.mode {
-        Mode::Enforce => 0,
-        Mode::Audit => EndpointFlags::AUDIT,
-        Mode::Off => EndpointFlags::OFF,
-    };
-    let source = if spec.check_source {
-        EndpointFlags::CHECK_SOURCE
-    } else {
-        0
-    };
-    mode | source | host::flag(spec)
 }

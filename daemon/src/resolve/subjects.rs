@@ -75,8 +75,12 @@ impl Subjects {
             let mut specs = changed.iter().flat_map(|policy| &policy.specs);
             specs.any(|spec| spec.subject.matches(Subject::of(labels)))
         };
-        let selected = groups.iter().filter(|(_, group)| selects(&group.labels));
-        self.pending.extend(selected.map(|(identity, _)| *identity));
+        let selected: Vec<u32> = groups
+            .iter()
+            .filter(|(identity, group)| !self.pending.contains(identity) && selects(&group.labels))
+            .map(|(identity, _)| *identity)
+            .collect();
+        self.pending.extend(selected);
     }
 
     /// Compiles what is marked. A policy that comes to the same as before keeps its id, so that

@@ -11,7 +11,7 @@ use super::*;
 use crate::endpoints;
 use crate::flow::record::Judged;
 use crate::flow::testing::judged;
-use crate::resolve::{Plan, PlannedEndpoint};
+use crate::resolve::{Guarded, Plan, PlannedEndpoint};
 
 const ENFORCED: &str = "apiVersion: cilium.io/v2
 kind: CiliumNetworkPolicy
@@ -47,17 +47,21 @@ fn plan() -> Plan {
              {app}}}\n  ports: [{{name: http, port: 8080}}]\n"
         );
         let spec = endpoints::parse("e.yaml", &text).expect("valid").remove(0);
-        let endpoint = PlannedEndpoint {
+        let guarded = Guarded {
+            spec: spec.into(),
             device: app.into(),
-            addresses: Vec::new().into(),
+            ifindex: number,
+            addresses: [].into(),
             namespace: None,
+        };
+        let endpoint = PlannedEndpoint {
+            guarded: guarded.into(),
             policies: Vec::new().into(),
             value: Endpoint {
                 id: number,
                 identity: number + 249,
                 ..Endpoint::default()
             },
-            spec: spec.into(),
         };
         plan.endpoints.insert(number, endpoint);
     }
