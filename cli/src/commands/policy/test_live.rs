@@ -23,12 +23,14 @@ pub(super) fn run(args: &TestArgs) -> Result<(), Failure> {
         TestOutput::Table => "table",
         TestOutput::Json => "json",
     });
-    let status = command.status().map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => Failure::Runtime(format!(
-            "--live needs the program {PROGRAM} beside flowctl or in PATH: build it with \
-             `cargo build --release -p flowd-testbed`, or leave --live out"
-        )),
-        _ => Failure::Runtime(format!("{PROGRAM}: {error}")),
+    let status = command.status().map_err(|error| {
+        if error.kind() == io::ErrorKind::NotFound {
+            return Failure::Runtime(format!(
+                "--live needs the program {PROGRAM} beside flowctl or in PATH: build it with \
+                 `cargo build --release -p flowd-testbed`, or leave --live out"
+            ));
+        }
+        Failure::Runtime(format!("{PROGRAM}: {error}"))
     })?;
     if status.success() {
         Ok(())
