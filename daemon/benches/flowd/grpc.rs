@@ -21,7 +21,7 @@ use tonic::transport::{Endpoint, Uri};
 
 use crate::{
     summary::{Summary, Target},
-    userspace::{DISTINCT, READ, directory, float, records, world},
+    userspace::{DISTINCT, EVENT, READ, directory, float, records, world},
 };
 
 /// Measures the way to a follower.
@@ -43,11 +43,11 @@ pub(crate) fn measure(summary: &mut Summary) -> Result<(), Box<dyn Error>> {
 }
 
 /// Flows per second that one client gets and decodes, of a full log.
-fn follow(directory: &Arc<Directory>, raw: &[[u8; 144]]) -> Result<f64, Box<dyn Error>> {
+fn follow(directory: &Arc<Directory>, raw: &[[u8; EVENT]]) -> Result<f64, Box<dyn Error>> {
     let (mut pipeline, log) = world();
     for _ in 0..log::DEFAULT_CAPACITY / DISTINCT {
         for read in raw.chunks(READ) {
-            let records = read.iter().map(<[u8; 144]>::as_slice);
+            let records = read.iter().map(<[u8; EVENT]>::as_slice);
             pipeline.ingest(Ring::Events, records, Clock { offset: 1 }, directory);
         }
     }

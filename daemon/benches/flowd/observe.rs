@@ -17,7 +17,7 @@ use flowd_proto::observer::GetFlowsRequest;
 
 use crate::{
     summary::{Summary, Target, median},
-    userspace::{DISTINCT, READ, directory, float, records},
+    userspace::{DISTINCT, EVENT, READ, directory, float, records},
 };
 
 /// Flows in the log.
@@ -52,7 +52,7 @@ fn filled(directory: &Arc<Directory>) -> Log {
     let raw = records();
     for _ in 0..STORED / DISTINCT + 1 {
         for read in raw.chunks(READ) {
-            let read = read.iter().map(<[u8; 144]>::as_slice);
+            let read = read.iter().map(<[u8; EVENT]>::as_slice);
             pipeline.ingest(Ring::Events, read, Clock { offset: 1 }, directory);
         }
     }

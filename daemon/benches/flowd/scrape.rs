@@ -13,7 +13,7 @@ use flowd_abi::Address;
 
 use crate::{
     summary::{Summary, Target, median},
-    userspace::{directory, event, float, raw},
+    userspace::{EVENT, directory, event, float, raw},
 };
 
 /// Every plugin that strangers can move, by address.
@@ -39,7 +39,7 @@ pub(crate) fn measure(summary: &mut Summary) -> Result<(), Box<dyn Error>> {
     let (writer, log) = log::new(1_024);
     let mut pipeline = Pipeline::new(writer, flows.clone());
     let directory = Arc::new(directory());
-    let scan: Vec<[u8; 144]> = (0..SCAN)
+    let scan: Vec<[u8; EVENT]> = (0..SCAN)
         .map(|number| {
             let mut event = event(number);
             event.remote = Address::v4((0xc633_0000 + number / 4 % 10_000).to_be_bytes());
@@ -48,7 +48,7 @@ pub(crate) fn measure(summary: &mut Summary) -> Result<(), Box<dyn Error>> {
             raw(&event)
         })
         .collect();
-    let records = scan.iter().map(<[u8; 144]>::as_slice);
+    let records = scan.iter().map(<[u8; EVENT]>::as_slice);
     pipeline.ingest(Ring::Events, records, Clock { offset: 1 }, &directory);
     let metrics = Metrics::new(flows, log, StatusHandle::default())?;
     let (mut times, mut lines) = (Vec::new(), 0);

@@ -18,6 +18,8 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 /// Distinct raw records that are told over and over.
 pub(crate) const DISTINCT: usize = 4_096;
+/// Bytes of an event.
+pub(crate) const EVENT: usize = size_of::<Event>();
 /// Records per ring read.
 pub(crate) const READ: usize = 512;
 /// Workloads in the directory.
@@ -57,13 +59,14 @@ pub(crate) fn measure(summary: &mut Summary, quick: bool) {
 
 /// Events per second of one thread, and heap allocations per event, once the log is full and writes
 /// over its oldest segments.
-fn ingest(directory: &Arc<Directory>, raw: &[[u8; 144]], rounds: usize) -> (f64, f64) {
+fn ingest(directory: &Arc<Directory>, raw: &[[u8; EVENT]], rounds: usize) -> (f64, f64) {
     let (mut pipeline, _log) = world();
     let mut tell = |times: usize| {
         for _ in 0..times {
             for read in raw.chunks(READ) {
-                let records = read.iter().map(<[u8; 144]>::as_slice);
-                pipeline.ingest(Ring::Events, records, Clock { offset: 1 }, directory);
+                let records = read.iter().map(<[u8; EVENT]>::as_slice);
+                let sum = pipeline.ingest(Ring::Events, records, Clock { offset: 1 }, directory);
+                assert_eq!(sum.undecodable, 0, "made-up events are events");
             }
         }
     };
@@ -112,7 +115,7 @@ pub(crate) fn directory() -> Directory {
 }
 
 /// Openings, answers, closes and drops between all workloads and the world.
-pub(crate) fn records() -> Vec<[u8; 144]> {
+pub(crate) fn records() -> Vec<[u8; EVENT]> {
     (0..DISTINCT as u32)
         .map(|number| raw(&event(number)))
         .collect()
@@ -165,8 +168,8 @@ pub(crate) fn event(number: u32) -> Event {
 }
 
 /// The bytes the kernel would write.
-pub(crate) fn raw(event: &Event) -> [u8; 144] {
-    let mut bytes = Vec::with_capacity(144);
+pub(crate) fn raw(event: &Event) -> [u8; EVENT] {
+    let mut bytes = Vec::with_capacity(EVENT);
     for number in [event.time, event.created] {
         bytes.extend(number.to_ne_bytes());
     }
@@ -177,6 +180,7 @@ pub(crate) fn raw(event: &Event) -> [u8; 144] {
         event.sent_bytes,
         event.received_packets,
         event.received_bytes,
+        event.socket,
     ] {
         bytes.extend(number.to_ne_bytes());
     }
@@ -212,7 +216,9 @@ pub(crate) fn raw(event: &Event) -> [u8; 144] {
     bytes.extend(event.source_mac);
     bytes.extend(event.destination_mac);
     bytes.extend(event.pad);
-    bytes.try_into().unwrap_or([0; 144])
+    bytes
+        .try_into()
+        .expect("every field of an event is written")
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts far below 2^53")]
