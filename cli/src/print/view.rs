@@ -258,6 +258,15 @@ impl<'a> FlowView<'a> {
             .map(|e| e.packets_told)
             .filter(|packets| *packets > 1)
     }
+
+    /// The process at the workload's end, where it is asked for and known.
+    pub fn process(&self) -> Option<String> {
+        let process = self.extension.as_ref()?.process.as_ref()?;
+        let name = clean(&process.name);
+        self.style
+            .process
+            .then(|| format!("{name}[{}]", process.pid))
+    }
 }
 
 fn join(namespace: &str, name: &str) -> String {

@@ -6,7 +6,7 @@ use flowd_proto::flow::{
     IpVersion, L7FlowType, Layer4, Layer7, LostEvent, LostEventSource, Policy, Service, Tcp,
     TcpFlags, TrafficDirection, Udp, Verdict, layer4, layer7,
 };
-use flowd_proto::flowd::v1::{EventKind, FlowExtension, PolicyRef, RuleAction, RuleRef};
+use flowd_proto::flowd::v1::{EventKind, FlowExtension, PolicyRef, Process, RuleAction, RuleRef};
 use flowd_proto::observer::{GetFlowsResponse, get_flows_response::ResponseTypes};
 use flowd_proto::relay::{NodeState, NodeStatusEvent};
 

@@ -279,3 +279,23 @@ fn only_trouble_with_nodes_is_told() {
     assert_eq!(line(NodeState::NodeConnected), None);
     assert_eq!(line(NodeState::NodeGone), None);
 }
+
+#[test]
+fn a_process_is_told_when_asked_for_and_known() {
+    let named = denied(FlowExtension {
+        process: Some(Process {
+            pid: 4711,
+            name: "curl".into(),
+            ..Process::default()
+        }),
+        ..FlowExtension::default()
+    });
+    let asking = Style {
+        process: true,
+        ..STYLE
+    };
+    let told = |style, flow: &Flow| shown(Output::Compact, style, &[answer(flow.clone())]);
+    assert!(told(asking, &named).ends_with("(TCP Flags: SYN) curl[4711]\n"));
+    assert!(told(STYLE, &named).ends_with("(TCP Flags: SYN)\n"));
+    assert!(told(asking, &syn()).ends_with("(TCP Flags: SYN)\n"));
+}
