@@ -35,7 +35,12 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
     match cli.command {
         Command::Observe(args) => asynchronously(observe::run(&server, &args)),
         Command::Status { output } => asynchronously(status::run(&server, output)),
-        Command::List { what } => asynchronously(list::run(&server, what)),
+        Command::List { what } => asynchronously(async {
+            for one in server.each() {
+                list::run(&one, what).await?;
+            }
+            Ok(())
+        }),
         Command::Watch { what: Watch::Peers } => asynchronously(watch::peers(&server)),
         Command::Reflect => asynchronously(reflect::run(&server)),
         Command::Config { what } => config::run(&what),

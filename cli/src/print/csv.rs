@@ -138,7 +138,7 @@ fn fill(flow: &Flow, style: Style, cells: &mut [String; COLUMNS.len()]) {
         view.summary(),
         event(&extension),
         policies(flow, &extension),
-        rules(&extension),
+        view::rules(&extension),
         extension.policy_generation.to_string(),
         extension.packets_told.max(1).to_string(),
         extension.sent_packets.to_string(),
@@ -200,13 +200,4 @@ fn policies(flow: &Flow, extension: &FlowExtension) -> String {
     names.sort_unstable();
     names.dedup();
     names.join(" ")
-}
-
-/// `file:line` of the rules that decided.
-fn rules(extension: &FlowExtension) -> String {
-    let rules = extension.rules.iter();
-    let places: Vec<String> = rules
-        .map(|rule| format!("{}:{}", rule.file, rule.line))
-        .collect();
-    places.join(" ")
 }

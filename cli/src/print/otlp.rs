@@ -131,11 +131,7 @@ fn attributes(flow: &Flow, style: Style) -> Vec<Value> {
         list.push(number("flow.packets", extension.packets_told.max(1)));
         list.push(number("flow.sent.bytes", extension.sent_bytes));
         list.push(number("flow.received.bytes", extension.received_bytes));
-        let rules = extension.rules.iter();
-        let rules: Vec<String> = rules
-            .map(|rule| format!("{}:{}", rule.file, rule.line))
-            .collect();
-        list.push(text("flow.rules", &rules.join(" ")));
+        list.push(text("flow.rules", &view::rules(&extension)));
     }
     list.retain(|attribute| attribute["value"]["stringValue"] != "");
     list

@@ -305,6 +305,15 @@ fn cause(policy: &PolicyRef) -> String {
     format!("{} ({})", policy.name, policy.kind)
 }
 
+/// `file:line` of the rules that decided.
+pub(super) fn rules(extension: &FlowExtension) -> String {
+    let rules = extension.rules.iter();
+    let places: Vec<String> = rules
+        .map(|rule| format!("{}:{}", rule.file, rule.line))
+        .collect();
+    places.join(" ")
+}
+
 /// The protocol, in lower case.
 pub(super) fn protocol(l4: Option<&Layer4>) -> &'static str {
     match l4.and_then(|l4| l4.protocol.as_ref()) {

@@ -122,6 +122,13 @@ fn lists() {
         out(&ask(&server, &["list", "namespaces"])),
         "NAMESPACE\nshop\n"
     );
+    let second = FakeServer::start(Kind::Hubble);
+    let both = ["list", "namespaces", "--server", &second.address()];
+    assert_eq!(
+        out(&ask(&server, &both)),
+        "NAMESPACE\nshop\nNAMESPACE\nshop\n",
+        "each server is asked"
+    );
     let json = out(&ask(&server, &["list", "namespaces", "-o", "json"]));
     assert!(json.contains("\"namespace\": \"shop\""), "{json}");
 }
