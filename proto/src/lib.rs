@@ -9,7 +9,10 @@ pub mod descriptor;
 mod extension;
 mod field_mask;
 pub mod json;
+mod layer4;
 pub mod mask;
+pub mod otlp;
+pub mod pattern;
 pub mod reason;
 mod timestamp;
 

@@ -6,7 +6,7 @@ use flowd_proto::flow::{Endpoint, Flow, Verdict};
 use flowd_proto::flowd::v1::{EventKind, FlowExtension};
 use flowd_proto::observer::{GetFlowsResponse, get_flows_response::ResponseTypes};
 
-use super::{FlowView, Paint, Printer, Style, TimeFormat, view};
+use super::{FlowView, Paint, Printer, Style, TimeFormat};
 
 /// The columns. New ones are added at the end.
 const COLUMNS: [&str; 30] = [
@@ -113,7 +113,7 @@ fn fill(flow: &Flow, style: Style, cells: &mut [String; COLUMNS.len()]) {
     let view = FlowView::new(flow, style);
     let extension = flow.extension().unwrap_or_default();
     let ip = flow.ip.clone().unwrap_or_default();
-    let (source_port, destination_port) = view::ports(flow.l4.as_ref());
+    let (source_port, destination_port) = flow.ports().unwrap_or_default();
     let reason = match flow.verdict() {
         Verdict::Dropped | Verdict::Audit => flow.drop_reason_desc().as_str_name().to_owned(),
         Verdict::Unknown
@@ -132,13 +132,13 @@ fn fill(flow: &Flow, style: Style, cells: &mut [String; COLUMNS.len()]) {
         view.kind(),
         flow.traffic_direction().as_str_name().to_owned(),
         flow.is_reply.map_or_else(String::new, |is| is.to_string()),
-        view::protocol(flow.l4.as_ref()).to_owned(),
+        flow.protocol_name().to_owned(),
     ];
     let tail = [
         view.summary(),
         event(&extension),
         policies(flow, &extension),
-        view::rules(&extension),
+        extension.rule_places(),
         extension.policy_generation.to_string(),
         extension.packets_told.max(1).to_string(),
         extension.sent_packets.to_string(),

@@ -2,11 +2,12 @@
 
 use std::io::{self, Write};
 
-use flowd_proto::flow::{Flow, Verdict};
+use flowd_proto::flow::Flow;
 use flowd_proto::observer::{GetFlowsResponse, get_flows_response::ResponseTypes};
+use flowd_proto::otlp::{self, Attribute, Severity};
 use serde_json::{Value, json};
 
-use super::{FlowView, Paint, Printer, Style, compact, view};
+use super::{FlowView, Paint, Printer, Style, compact};
 
 pub(super) struct OtlpJson {
     style: Style,
@@ -26,13 +27,13 @@ impl Printer for OtlpJson {
     fn print(&mut self, response: &GetFlowsResponse, out: &mut dyn Write) -> io::Result<()> {
         let (severity, name, attributes) = match &response.response_types {
             Some(ResponseTypes::Flow(flow)) => (
-                severity(flow.verdict()),
+                Severity::of(flow.verdict()),
                 "flow",
                 attributes(flow, self.style),
             ),
             Some(ResponseTypes::LostEvents(lost)) => {
-                let lost = vec![number("flow.lost", lost.num_events_lost)];
-                (WARN, "flow.lost", lost)
+                let lost = vec![Attribute::number("flow.lost", lost.num_events_lost)];
+                (Severity::WARN, "flow.lost", lost)
             }
             Some(ResponseTypes::NodeStatus(_)) | None => return Ok(()),
         };
@@ -42,105 +43,48 @@ impl Printer for OtlpJson {
         let time = response.time.map_or(0, |time| {
             i128::from(time.seconds) * 1_000_000_000 + i128::from(time.nanos)
         });
-        let (severity, word) = severity;
         let record = json!({
             "timeUnixNano": time.to_string(),
             "observedTimeUnixNano": time.to_string(),
-            "severityNumber": severity,
-            "severityText": word,
+            "severityNumber": severity.number,
+            "severityText": severity.word,
             "eventName": name,
             "body": {"stringValue": body},
-            "attributes": attributes,
+            "attributes": json_list(&attributes),
         });
         let line = json!({"resourceLogs": [{
-            "resource": {"attributes": [
-                text("service.name", "flowd"),
-                text("host.name", &response.node_name),
-            ]},
+            "resource": {"attributes": json_list(&[
+                Attribute::text("service.name", "flowd"),
+                Attribute::text("host.name", &response.node_name),
+            ])},
             "scopeLogs": [{"scope": {"name": "flowd"}, "logRecords": [record]}],
         }]});
         writeln!(out, "{line}")
     }
 }
 
-type Severity = (u8, &'static str);
-const INFO: Severity = (9, "INFO");
-const WARN: Severity = (13, "WARN");
-const ERROR: Severity = (17, "ERROR");
-
-const fn severity(verdict: Verdict) -> Severity {
-    match verdict {
-        Verdict::Dropped | Verdict::Audit => WARN,
-        Verdict::Error => ERROR,
-        Verdict::Unknown
-        | Verdict::Forwarded
-        | Verdict::Redirected
-        | Verdict::Traced
-        | Verdict::Translated => INFO,
-    }
+/// Attributes as the JSON of OTLP has them: numbers of 64 bits are texts there.
+fn json_list(attributes: &[Attribute]) -> Vec<Value> {
+    let each = attributes.iter().map(|Attribute { key, value }| {
+        let value = match value {
+            otlp::Value::Text(text) => json!({"stringValue": text}),
+            otlp::Value::Number(number) => json!({"intValue": number.to_string()}),
+        };
+        json!({"key": key, "value": value})
+    });
+    each.collect()
 }
 
-/// OpenTelemetry's own names where it has one, `flow.` in front of the rest.
-fn attributes(flow: &Flow, style: Style) -> Vec<Value> {
+/// The attributes of a flow, and the words this command has for it.
+fn attributes(flow: &Flow, style: Style) -> Vec<Attribute> {
     let view = FlowView::new(flow, style);
-    let mut list = vec![
-        text("flow.uuid", &flow.uuid),
-        text("flow.verdict", flow.verdict().as_str_name()),
-        text("flow.type", &view.kind()),
-        text("flow.summary", &view.summary()),
-        text("network.transport", view::protocol(flow.l4.as_ref())),
-    ];
-    let direction = match flow.traffic_direction() {
-        flowd_proto::flow::TrafficDirection::Ingress => "receive",
-        flowd_proto::flow::TrafficDirection::Egress => "transmit",
-        flowd_proto::flow::TrafficDirection::Unknown => "",
-    };
-    list.push(text("network.io.direction", direction));
-    if flow.verdict() == Verdict::Dropped {
-        let reason = flow.drop_reason_desc().as_str_name();
-        list.push(text("flow.drop_reason", reason));
-    }
-    let ip = flow.ip.clone().unwrap_or_default();
-    let (source_port, destination_port) = view::ports(flow.l4.as_ref());
-    for (side, address, port, endpoint) in [
-        ("source", &ip.source, source_port, flow.source.as_ref()),
-        (
-            "destination",
-            &ip.destination,
-            destination_port,
-            flow.destination.as_ref(),
-        ),
-    ] {
-        list.push(text(&format!("{side}.address"), address));
-        if port != 0 {
-            list.push(number(&format!("{side}.port"), port.into()));
-        }
-        if let Some(endpoint) = endpoint {
-            list.push(text(
-                &format!("{side}.k8s.namespace.name"),
-                &endpoint.namespace,
-            ));
-            list.push(text(&format!("{side}.k8s.pod.name"), &endpoint.pod_name));
-            list.push(number(
-                &format!("{side}.flow.identity"),
-                endpoint.identity.into(),
-            ));
-        }
-    }
-    if let Some(extension) = flow.extension() {
-        list.push(number("flow.packets", extension.packets_told.max(1)));
-        list.push(number("flow.sent.bytes", extension.sent_bytes));
-        list.push(number("flow.received.bytes", extension.received_bytes));
-        list.push(text("flow.rules", &view::rules(&extension)));
-    }
-    list.retain(|attribute| attribute["value"]["stringValue"] != "");
+    let words = [("flow.type", view.kind()), ("flow.summary", view.summary())];
+    let mut list = otlp::attributes(flow);
+    list.extend(
+        words
+            .into_iter()
+            .filter(|(_, text)| !text.is_empty())
+            .map(|(key, text)| Attribute::text(key, text)),
+    );
     list
-}
-
-fn text(key: &str, value: &str) -> Value {
-    json!({"key": key, "value": {"stringValue": value}})
-}
-
-fn number(key: &str, value: u64) -> Value {
-    json!({"key": key, "value": {"intValue": value.to_string()}})
 }

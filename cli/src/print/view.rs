@@ -1,8 +1,8 @@
 //! The words of a flow that every text format prints: who, what, verdict, summary.
 
 use flowd_proto::flow::{
-    AuthType, Endpoint, Flow, Layer4, LostEvent, LostEventSource, Policy, SocketTranslationPoint,
-    TrafficDirection, Verdict, layer4, layer7,
+    AuthType, Endpoint, Flow, LostEvent, LostEventSource, Policy, SocketTranslationPoint,
+    TrafficDirection, Verdict, layer7,
 };
 use flowd_proto::flowd::v1::{FlowExtension, PolicyRef, RuleAction, RuleRef};
 use flowd_proto::reason::hubble_words;
@@ -45,7 +45,7 @@ impl<'a> FlowView<'a> {
 
     /// Source, without its identity.
     pub fn source(&self) -> String {
-        let (port, _) = ports(self.flow.l4.as_ref());
+        let (port, _) = self.flow.ports().unwrap_or_default();
         self.host(End {
             address: self.flow.ip.as_ref().map_or("", |ip| &ip.source),
             mac: self
@@ -62,7 +62,7 @@ impl<'a> FlowView<'a> {
 
     /// Destination, without its identity.
     pub fn destination(&self) -> String {
-        let (_, port) = ports(self.flow.l4.as_ref());
+        let (_, port) = self.flow.ports().unwrap_or_default();
         self.host(End {
             address: self.flow.ip.as_ref().map_or("", |ip| &ip.destination),
             mac: self
@@ -303,45 +303,6 @@ fn rule(rule: &RuleRef) -> String {
 
 fn cause(policy: &PolicyRef) -> String {
     format!("{} ({})", policy.name, policy.kind)
-}
-
-/// `file:line` of the rules that decided.
-pub(super) fn rules(extension: &FlowExtension) -> String {
-    let rules = extension.rules.iter();
-    let places: Vec<String> = rules
-        .map(|rule| format!("{}:{}", rule.file, rule.line))
-        .collect();
-    places.join(" ")
-}
-
-/// The protocol, in lower case.
-pub(super) fn protocol(l4: Option<&Layer4>) -> &'static str {
-    match l4.and_then(|l4| l4.protocol.as_ref()) {
-        Some(layer4::Protocol::Tcp(_)) => "tcp",
-        Some(layer4::Protocol::Udp(_)) => "udp",
-        Some(layer4::Protocol::Sctp(_)) => "sctp",
-        Some(layer4::Protocol::IcmPv4(_)) => "icmpv4",
-        Some(layer4::Protocol::IcmPv6(_)) => "icmpv6",
-        Some(layer4::Protocol::Vrrp(_)) => "vrrp",
-        Some(layer4::Protocol::Igmp(_)) => "igmp",
-        None => "",
-    }
-}
-
-/// Ports of the source and of the destination; 0 where there are none.
-pub(super) fn ports(l4: Option<&Layer4>) -> (u32, u32) {
-    match l4.and_then(|l4| l4.protocol.as_ref()) {
-        Some(layer4::Protocol::Tcp(tcp)) => (tcp.source_port, tcp.destination_port),
-        Some(layer4::Protocol::Udp(udp)) => (udp.source_port, udp.destination_port),
-        Some(layer4::Protocol::Sctp(sctp)) => (sctp.source_port, sctp.destination_port),
-        Some(
-            layer4::Protocol::IcmPv4(_)
-            | layer4::Protocol::IcmPv6(_)
-            | layer4::Protocol::Vrrp(_)
-            | layer4::Protocol::Igmp(_),
-        )
-        | None => (0, 0),
-    }
 }
 
 /// Where events were lost and how many: the source, and the rest.

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use flowd_proto::flow::{Flow, TrafficDirection, Verdict, layer4::Protocol};
+use flowd_proto::flow::{Flow, Verdict};
 use flowd_proto::observer::{ExportEvent, export_event::ResponseTypes};
+use flowd_proto::otlp::{self, Attribute, Severity};
 use http::uri::PathAndQuery;
 use opentelemetry_proto::tonic::collector::logs::v1::{
     ExportLogsServiceRequest, ExportLogsServiceResponse,
@@ -149,23 +150,20 @@ fn request(batch: &[ExportEvent]) -> ExportLogsServiceRequest {
 
 fn record(event: &ExportEvent) -> Option<LogRecord> {
     let nanos = event.time.map_or(0, |time| time.unix_nanos());
-    let (severity, word, name, body, attributes) = match event.response_types.as_ref()? {
+    let (severity, name, body, attributes) = match event.response_types.as_ref()? {
         ResponseTypes::Flow(flow) => {
-            let (severity, word) = match flow.verdict() {
-                Verdict::Dropped | Verdict::Audit => (13, "WARN"),
-                Verdict::Error => (17, "ERROR"),
-                Verdict::Unknown
-                | Verdict::Forwarded
-                | Verdict::Redirected
-                | Verdict::Traced
-                | Verdict::Translated => (9, "INFO"),
-            };
-            (severity, word, "flow", sentence(flow), attributes(flow))
+            let attributes = otlp::attributes(flow);
+            (
+                Severity::of(flow.verdict()),
+                "flow",
+                sentence(flow),
+                attributes,
+            )
         }
         ResponseTypes::LostEvents(lost) => {
-            let count = number("flow.lost", lost.num_events_lost);
+            let count = Attribute::number("flow.lost", lost.num_events_lost);
             let body = format!("{} flows were lost", lost.num_events_lost);
-            (13, "WARN", "flow.lost", body, vec![count])
+            (Severity::WARN, "flow.lost", body, vec![count])
         }
         ResponseTypes::NodeStatus(_)
         | ResponseTypes::AgentEvent(_)
@@ -174,29 +172,15 @@ fn record(event: &ExportEvent) -> Option<LogRecord> {
     Some(LogRecord {
         time_unix_nano: nanos,
         observed_time_unix_nano: nanos,
-        severity_number: severity,
-        severity_text: word.to_owned(),
+        severity_number: i32::from(severity.number),
+        severity_text: severity.word.to_owned(),
         event_name: name.to_owned(),
         body: Some(AnyValue {
             value: Some(Value::StringValue(body)),
         }),
-        attributes,
+        attributes: attributes.into_iter().map(key_value).collect(),
         ..LogRecord::default()
     })
-}
-
-/// Transport and ports; the type stands for the ports of ICMP.
-fn layer4(flow: &Flow) -> (&'static str, u32, u32) {
-    match flow.l4.as_ref().and_then(|l4| l4.protocol.as_ref()) {
-        Some(Protocol::Tcp(tcp)) => ("TCP", tcp.source_port, tcp.destination_port),
-        Some(Protocol::Udp(udp)) => ("UDP", udp.source_port, udp.destination_port),
-        Some(Protocol::Sctp(sctp)) => ("SCTP", sctp.source_port, sctp.destination_port),
-        Some(Protocol::IcmPv4(_)) => ("ICMPv4", 0, 0),
-        Some(Protocol::IcmPv6(_)) => ("ICMPv6", 0, 0),
-        Some(Protocol::Vrrp(_)) => ("VRRP", 0, 0),
-        Some(Protocol::Igmp(_)) => ("IGMP", 0, 0),
-        None => ("", 0, 0),
-    }
 }
 
 fn sentence(flow: &Flow) -> String {
@@ -205,7 +189,8 @@ fn sentence(flow: &Flow) -> String {
         Some(end) if !end.pod_name.is_empty() => format!("{}/{}", end.namespace, end.pod_name),
         Some(_) | None => address.to_owned(),
     };
-    let (protocol, from, to) = layer4(flow);
+    let (from, to) = flow.ports().unwrap_or_default();
+    let protocol = flow.protocol_name();
     let why = match flow.verdict() {
         Verdict::Dropped => format!(" ({})", flow.drop_reason_desc().as_str_name()),
         Verdict::Unknown
@@ -224,84 +209,17 @@ fn sentence(flow: &Flow) -> String {
     )
 }
 
-fn attributes(flow: &Flow) -> Vec<KeyValue> {
-    let (protocol, from, to) = layer4(flow);
-    let direction = match flow.traffic_direction() {
-        TrafficDirection::Ingress => "receive",
-        TrafficDirection::Egress => "transmit",
-        TrafficDirection::Unknown => "",
-    };
-    let mut list = vec![
-        text("flow.uuid", &flow.uuid),
-        text("flow.verdict", flow.verdict().as_str_name()),
-        text("network.transport", protocol),
-        text("network.io.direction", direction),
-    ];
-    if flow.verdict() == Verdict::Dropped {
-        list.push(text(
-            "flow.drop_reason",
-            flow.drop_reason_desc().as_str_name(),
-        ));
-    }
-    let ip = flow.ip.clone().unwrap_or_default();
-    for (side, address, port, end) in [
-        ("source", &ip.source, from, &flow.source),
-        ("destination", &ip.destination, to, &flow.destination),
-    ] {
-        list.push(text(&format!("{side}.address"), address));
-        if port != 0 {
-            list.push(number(&format!("{side}.port"), port.into()));
-        }
-        if let Some(end) = end {
-            list.push(text(&format!("{side}.k8s.namespace.name"), &end.namespace));
-            list.push(text(&format!("{side}.k8s.pod.name"), &end.pod_name));
-            list.push(number(
-                &format!("{side}.flow.identity"),
-                end.identity.into(),
-            ));
-        }
-    }
-    if let Some(counts) = &flow.aggregate {
-        list.push(number(
-            "flow.count.ingress",
-            counts.ingress_flow_count.into(),
-        ));
-        list.push(number("flow.count.egress", counts.egress_flow_count.into()));
-    }
-    if let Some(extension) = flow.extension() {
-        list.push(number("flow.packets", extension.packets_told.max(1)));
-        list.push(number("flow.sent.bytes", extension.sent_bytes));
-        list.push(number("flow.received.bytes", extension.received_bytes));
-        let rules = extension.rules.iter();
-        let rules: Vec<String> = rules
-            .map(|rule| format!("{}:{}", rule.file, rule.line))
-            .collect();
-        list.push(text("flow.rules", &rules.join(" ")));
-    }
-    list.retain(|attribute| {
-        let value = attribute
-            .value
-            .as_ref()
-            .and_then(|value| value.value.as_ref());
-        value != Some(&Value::StringValue(String::new()))
-    });
-    list
-}
-
 fn text(key: &str, value: &str) -> KeyValue {
-    attribute(key, Value::StringValue(value.to_owned()))
+    key_value(Attribute::text(key, value))
 }
 
-fn number(key: &str, value: u64) -> KeyValue {
-    attribute(
-        key,
-        Value::IntValue(i64::try_from(value).unwrap_or(i64::MAX)),
-    )
-}
-
-fn attribute(key: &str, value: Value) -> KeyValue {
+fn key_value(attribute: Attribute) -> KeyValue {
+    let value = match attribute.value {
+        otlp::Value::Text(text) => Value::StringValue(text),
+        otlp::Value::Number(number) => Value::IntValue(i64::try_from(number).unwrap_or(i64::MAX)),
+    };
     KeyValue {
-        key: key.to_owned(),
+        key: attribute.key,
         value: Some(AnyValue { value: Some(value) }),
         ..KeyValue::default()
     }

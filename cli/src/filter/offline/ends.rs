@@ -1,8 +1,8 @@
 //! Conditions on the source or the destination of a flow.
 
-use flowd_proto::flow::{Endpoint, Flow, FlowFilter, Layer4, Workload, layer4};
+use flowd_proto::flow::{Endpoint, Flow, FlowFilter, Workload};
 
-use super::pattern::{Addresses, Named, labels, name, selector};
+use super::pattern::{AddressPattern, NamePattern, contains, labels, name, read, selector};
 use super::{FilterError, Test, any_of, read_all};
 use crate::filter::pair::End;
 
@@ -49,26 +49,27 @@ pub(super) fn compile(filter: &FlowFilter, tests: &mut Vec<Test>) -> Result<(), 
 fn one(asked: &Asked<'_>, end: End, tests: &mut Vec<Test>) -> Result<(), FilterError> {
     let ports = read_all(asked.port, crate::filter::value::port)?;
     any_of(tests, ports, move |flow, wanted| {
-        port(flow.l4.as_ref(), end) == Some(u32::from(*wanted))
+        port(flow, end) == Some(u32::from(*wanted))
     });
     any_of(tests, asked.identity.to_vec(), move |flow, wanted| {
         endpoint(flow, end).map_or(0, |endpoint| endpoint.identity) == *wanted
     });
     any_of(
         tests,
-        read_all(asked.ip, Addresses::read)?,
+        read_all(asked.ip, read(AddressPattern::read))?,
         move |flow, wanted| {
             flow.ip.as_ref().is_some_and(|ip| {
-                wanted.contain(match end {
+                let address = match end {
                     End::Source => &ip.source,
                     End::Destination => &ip.destination,
-                })
+                };
+                contains(wanted, address)
             })
         },
     );
     any_of(
         tests,
-        read_all(asked.pod, Named::read)?,
+        read_all(asked.pod, read(NamePattern::read))?,
         move |flow, wanted| {
             endpoint(flow, end)
                 .is_some_and(|endpoint| wanted.matches(&endpoint.namespace, &endpoint.pod_name))
@@ -76,7 +77,7 @@ fn one(asked: &Asked<'_>, end: End, tests: &mut Vec<Test>) -> Result<(), FilterE
     );
     any_of(
         tests,
-        read_all(asked.service, Named::read)?,
+        read_all(asked.service, read(NamePattern::read))?,
         move |flow, wanted| {
             let service = match end {
                 End::Source => flow.source_service.as_ref(),
@@ -120,16 +121,8 @@ fn endpoint(flow: &Flow, end: End) -> Option<&Endpoint> {
     }
 }
 
-fn port(l4: Option<&Layer4>, end: End) -> Option<u32> {
-    let (source, destination) = match l4?.protocol.as_ref()? {
-        layer4::Protocol::Tcp(tcp) => (tcp.source_port, tcp.destination_port),
-        layer4::Protocol::Udp(udp) => (udp.source_port, udp.destination_port),
-        layer4::Protocol::Sctp(sctp) => (sctp.source_port, sctp.destination_port),
-        layer4::Protocol::IcmPv4(_)
-        | layer4::Protocol::IcmPv6(_)
-        | layer4::Protocol::Vrrp(_)
-        | layer4::Protocol::Igmp(_) => return None,
-    };
+fn port(flow: &Flow, end: End) -> Option<u32> {
+    let (source, destination) = flow.ports()?;
     Some(match end {
         End::Source => source,
         End::Destination => destination,

@@ -2,7 +2,7 @@
 
 use flowd_proto::flow::{Dns, Flow, FlowFilter, Http, layer7};
 
-use super::pattern::{Status, expression};
+use super::pattern::{StatusPattern, expression, read};
 use super::{FilterError, Test, any_of, read_all};
 use crate::print::words::L7;
 
@@ -20,7 +20,7 @@ pub(super) fn compile(filter: &FlowFilter, tests: &mut Vec<Test>) -> Result<(), 
     }
     any_of(
         tests,
-        read_all(&filter.http_status_code, Status::read)?,
+        read_all(&filter.http_status_code, read(StatusPattern::read))?,
         |flow, status| http(flow).is_some_and(|http| status.matches(http.code)),
     );
     any_of(tests, filter.http_method.clone(), |flow, method| {

@@ -4,7 +4,7 @@ use flowd_proto::flow::{
     EventTypeFilter, Flow, FlowFilter, Layer4, NetworkInterface, TcpFlags, Verdict, layer4, layer7,
 };
 
-use super::pattern::{Addresses, Node, labels, selector};
+use super::pattern::{AddressPattern, NodePattern, contains, labels, read, selector};
 use super::{FilterError, Test, any_of, read_all};
 
 pub(super) fn compile(filter: &FlowFilter, tests: &mut Vec<Test>) -> Result<(), FilterError> {
@@ -41,15 +41,15 @@ pub(super) fn compile(filter: &FlowFilter, tests: &mut Vec<Test>) -> Result<(), 
     any_of(tests, filter.interface.clone(), interface);
     any_of(
         tests,
-        read_all(&filter.source_ip_xlated, Addresses::read)?,
+        read_all(&filter.source_ip_xlated, read(AddressPattern::read))?,
         |flow, wanted| {
             let before = flow.ip.as_ref().map_or("", |ip| &ip.source_xlated);
-            wanted.contain(before)
+            contains(wanted, before)
         },
     );
     any_of(
         tests,
-        read_all(&filter.node_name, Node::read)?,
+        read_all(&filter.node_name, read(NodePattern::read))?,
         |flow, node| node.matches(&flow.node_name),
     );
     any_of(

@@ -1,5 +1,7 @@
 //! `http_*`: checked; no flow of ours is an HTTP flow yet.
 
+use flowd_proto::pattern::StatusPattern;
+
 use super::fqdn::expression;
 use super::{Build, FilterError};
 
@@ -27,7 +29,8 @@ pub(super) fn compile(build: &mut Build<'_>) -> Result<(), FilterError> {
         ));
     }
     for code in &filter.http_status_code {
-        status_code(code)?;
+        StatusPattern::read(code)
+            .map_err(|why| FilterError::value("http_status_code", code, why))?;
     }
     for text in &filter.http_path {
         expression("http_path", text)?;
@@ -37,24 +40,4 @@ pub(super) fn compile(build: &mut Build<'_>) -> Result<(), FilterError> {
     }
     build.test(|_| false);
     Ok(())
-}
-
-/// `404`, or a prefix with a plus: `4+`, `40+`.
-fn status_code(text: &str) -> Result<(), FilterError> {
-    let (digits, whole) = match text.strip_suffix('+') {
-        Some(prefix) => (prefix, matches!(prefix.len(), 1 | 2)),
-        None => (text, text.len() == 3),
-    };
-    let valid = whole
-        && digits.bytes().all(|byte| byte.is_ascii_digit())
-        && matches!(digits.bytes().next(), Some(b'1'..=b'5'));
-    if valid {
-        Ok(())
-    } else {
-        Err(FilterError::value(
-            "http_status_code",
-            text,
-            "written like 404, 40+ or 4+",
-        ))
-    }
 }

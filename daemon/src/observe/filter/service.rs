@@ -6,7 +6,7 @@ pub(super) fn compile(build: &mut Build<'_>) -> Result<(), FilterError> {
     let filter = build.filter;
     for texts in [&filter.source_service, &filter.destination_service] {
         for text in texts {
-            pod::check("service", text)?;
+            pod::parse("service", text)?;
         }
         build.never(texts);
     }
