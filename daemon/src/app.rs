@@ -17,14 +17,14 @@ use anyhow::Context as _;
 use crate::{
     access::{Gate, audit::Audit},
     applied::{self, Applied},
+    clock,
     config::{Config, Reloadable},
     doors::{Doors, Renew, token},
     endpoints,
     enrich::{Directory, DirectoryHandle},
     flow::{self, Happening, Pipeline, Timeline},
     guard::{
-        Applier, Board, Control, HostSide, Ledger, Nudge, Parts, Pulse, Reader, realtime,
-        watch_processes,
+        Applier, Board, Control, HostSide, Ledger, Nudge, Parts, Pulse, Reader, watch_processes,
     },
     kernel::{
         Attachments, Kernel,
@@ -76,7 +76,7 @@ impl App {
         let lock = Lock::take(&config.bpffs)?;
         fs::create_dir_all(&config.state)
             .with_context(|| format!("state directory {}", config.state.display()))?;
-        let started = i64::try_from(realtime()).unwrap_or_default();
+        let started = clock::now();
         let board = Board::new(started);
         let (writer, log) = flow::log::new(config.flow_log_capacity);
         let version = crate::observe::flow::VERSION.to_owned();
@@ -424,7 +424,7 @@ fn fresh_numbers(inherited: usize) -> Numbers {
 }
 
 fn seconds() -> u32 {
-    u32::try_from(realtime() / 1_000_000_000).unwrap_or(1)
+    u32::try_from(clock::realtime() / 1_000_000_000).unwrap_or(1)
 }
 
 fn watch(config: &Config, wake: mpsc::Sender<()>) -> Option<Watch> {

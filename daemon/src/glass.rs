@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 
 use crate::{
-    guard::realtime,
+    clock::realtime,
     host::BreakGlass,
     kernel::{
         bpffs::{Lock, Pins},

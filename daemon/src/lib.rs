@@ -5,6 +5,7 @@ pub mod access;
 pub mod app;
 pub mod applied;
 pub mod capabilities;
+pub mod clock;
 pub mod config;
 pub mod detach;
 pub mod doctor;

@@ -6,7 +6,7 @@ use std::{fs, path::PathBuf, time::Duration};
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::{config::Config, guard::monotonic, observe::filter, serve::Sources, serve::stop::Stop};
+use crate::{clock::monotonic, config::Config, observe::filter, serve::Sources, serve::stop::Stop};
 
 /// The file is looked at, and the series of what went are removed, this often.
 const LOOK: Duration = Duration::from_secs(1);

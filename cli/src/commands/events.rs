@@ -1,13 +1,11 @@
 //! `flowctl observe agent-events` and `debug-events`: what happened beside flows.
 
 use std::io::{self, BufWriter, Write};
-use std::time::Duration;
 
 use flowd_proto::observer::observer_client::ObserverClient;
 use flowd_proto::observer::{GetAgentEventsRequest, GetDebugEventsRequest};
-use tokio::time::timeout;
 
-use super::{channel, request};
+use super::{channel, quiet, request};
 use crate::args::observe::{Output, What};
 use crate::args::{ObserveArgs, ServerArgs};
 use crate::client::MAX_ANSWER;
@@ -29,21 +27,10 @@ pub(super) async fn run(
         json: matches!(args.format.output, Output::Json | Output::Jsonpb),
         paint: Paint::stdout(args.format.color),
     };
-    // What is there is printed at once; only when nothing is, the screen is brought up to date.
     macro_rules! show {
         ($events:expr, $print:ident) => {
-            loop {
-                let next = match timeout(Duration::ZERO, $events.message()).await {
-                    Ok(next) => next,
-                    Err(_) => {
-                        out.flush()?;
-                        $events.message().await
-                    }
-                };
-                match next? {
-                    Some(response) => line.$print(&response, &mut out)?,
-                    None => break,
-                }
+            while let Some(response) = quiet::next($events.message(), || Ok(out.flush()?)).await?? {
+                line.$print(&response, &mut out)?;
             }
         };
     }

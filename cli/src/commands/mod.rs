@@ -10,6 +10,7 @@ mod merge;
 mod mode;
 mod observe;
 mod policy;
+mod quiet;
 mod reflect;
 mod request;
 mod status;

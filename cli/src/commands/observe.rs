@@ -1,13 +1,11 @@
 //! `flowctl observe`: flows as they come.
 
 use std::io::{self, BufWriter, StdoutLock, Write};
-use std::time::Duration;
 
 use flowd_proto::observer::{GetFlowsRequest, GetFlowsResponse, get_flows_response::ResponseTypes};
-use tokio::time::timeout;
 
 use super::merge::{Merge, Next};
-use super::{events, input_file, print, request};
+use super::{events, input_file, print, quiet, request};
 use crate::args::observe::What;
 use crate::args::{ObserveArgs, ServerArgs};
 use crate::failure::Failure;
@@ -37,15 +35,7 @@ pub(super) async fn run(server: &ServerArgs, args: &ObserveArgs) -> Result<(), F
     let mut merge = Merge::ask(servers, &request);
     let mut failed = None;
     loop {
-        // What is there is printed at once; only when nothing is, the screen is brought up to date.
-        let next = match timeout(Duration::ZERO, merge.next()).await {
-            Ok(next) => next,
-            Err(_) => {
-                screen.flush()?;
-                merge.next().await
-            }
-        };
-        match next {
+        match quiet::next(merge.next(), || screen.flush()).await? {
             Next::Answer(response) => screen.show(&response)?,
             Next::Gone(server, failure) => {
                 // The others go on; how it ended is told at the end as well.

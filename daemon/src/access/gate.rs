@@ -12,6 +12,7 @@ use super::refusal::Refusals;
 use super::rights::Call;
 use super::rules::Rules;
 use super::{Grant, Peer, Reason, Refusal};
+use crate::clock::now;
 use crate::config::access::{AccessSection, LimitsSection};
 
 /// What lets requests through; cheap to clone.
@@ -76,22 +77,29 @@ impl Gate {
             Ok(grant) => grant,
             Err(refusal) => return Err(self.refuse(peer, call.path, refusal)),
         };
+        let permit = self.allow(&grant, call)?;
+        Ok(Passed { grant, permit })
+    }
+
+    /// Whether a request of somebody who was let in may go on.
+    ///
+    /// # Errors
+    ///
+    /// When it may not. It is on record then.
+    pub fn allow(&self, grant: &Grant, call: &Call) -> Result<Option<StreamPermit>, Refusal> {
         let now = Instant::now();
-        let passed = self.0.limits.request(&grant.client, now).and_then(|()| {
+        let allowed = self.0.limits.request(&grant.client, now).and_then(|()| {
             if !grant.has(call.right) {
-                return Err(no_right(&grant, call));
+                return Err(no_right(grant, call));
             }
             call.streams
                 .then(|| self.0.limits.stream(&grant.client, now))
                 .transpose()
         });
-        match passed {
-            Ok(permit) => Ok(Passed { grant, permit }),
-            Err(refusal) => {
-                let who = format!("{} ({})", grant.client, grant.role.name());
-                Err(self.refuse(&who, call.path, refusal))
-            }
-        }
+        allowed.map_err(|refusal| {
+            let who = format!("{} ({})", grant.client, grant.role.name());
+            self.refuse(&who, call.path, refusal)
+        })
     }
 
     /// What the bearer of a token may do, for doors with logins of their own.
@@ -105,7 +113,7 @@ impl Gate {
 
     /// Puts a refusal on record.
     pub fn refuse(&self, client: &dyn fmt::Display, path: &str, refusal: Refusal) -> Refusal {
-        self.0.refusals.note(client, &refusal, super::audit::now());
+        self.0.refusals.note(client, &refusal, now());
         self.0.audit.write(&Entry {
             client: client.to_string(),
             role: "",
@@ -133,7 +141,7 @@ impl Gate {
             reason,
             text: text.to_owned(),
         };
-        self.0.refusals.note(client, &refusal, super::audit::now());
+        self.0.refusals.note(client, &refusal, now());
     }
 
     /// The refusals so far.

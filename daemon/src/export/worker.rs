@@ -11,12 +11,12 @@ use super::aggregate::Table;
 use super::counts::Counts;
 use super::otlp::Sent;
 use super::plan::{Plan, Target};
+use crate::clock::now;
 use crate::flow::log::Cursor;
 use crate::flow::{Chunk, Gap, Read};
 use crate::observe::flow::View;
 use crate::observe::lost::Lost;
 use crate::observe::wire::Encoder;
-use crate::serve::now;
 
 /// Flows handed over at a time.
 const BATCH: usize = 512;

@@ -9,8 +9,8 @@ use std::{
 use flowd_abi::Endpoint;
 use flowd_policy::{Contents, Policy, PolicySet};
 
-use super::realtime;
 use crate::{
+    clock,
     flow::{
         Timeline,
         happening::{
@@ -49,7 +49,7 @@ impl Changes {
     }
 
     pub(super) fn tell(&self, what: Happening) {
-        let now = i64::try_from(realtime()).unwrap_or(i64::MAX);
+        let now = clock::now();
         self.timeline.tell(now, what);
     }
 

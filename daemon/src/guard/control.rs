@@ -21,10 +21,11 @@ use super::{
     discover::{self, Failure},
     hold::Unapplied,
     host::HostSide,
-    namespaces, realtime,
+    namespaces,
 };
 use crate::{
     applied::Applied,
+    clock,
     endpoints::EndpointSpec,
     enrich::DirectoryHandle,
     flow::{
@@ -184,7 +185,7 @@ impl Control {
             let contents = contents(&[&self.parts.policies, &self.parts.applied_files]);
             // A CIDR group or a service counts for the policies of every file.
             self.set = PolicySet::assemble(&contents).with_options(self.parts.options);
-            let now = i64::try_from(realtime()).unwrap_or(i64::MAX);
+            let now = clock::now();
             self.shadows.follow(&contents, self.parts.options, now);
             self.settled = None;
         }
@@ -249,7 +250,11 @@ impl Control {
 
     /// Undoes a change through the API that nobody confirmed in time.
     fn undo_overdue(&mut self) {
-        match self.parts.applied.undo_overdue(realtime() / 1_000_000_000) {
+        match self
+            .parts
+            .applied
+            .undo_overdue(clock::realtime() / 1_000_000_000)
+        {
             Ok(Some(pending)) => {
                 tracing::warn!(
                     change = pending.confirmation,

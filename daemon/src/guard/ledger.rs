@@ -10,8 +10,9 @@ use std::{
 };
 
 use crate::{
+    clock::monotonic,
     enrich::OwnerCounts,
-    guard::{Board, Pulse, monotonic},
+    guard::{Board, Pulse},
     kernel::{
         Kernel,
         counters::{CounterRow, Counters},

@@ -31,24 +31,3 @@ pub use processes::watch as watch_processes;
 pub use pulse::Pulse;
 pub use readback::Drift;
 pub use reader::Reader;
-
-use std::time::Duration;
-
-use rustix::time::{ClockId, clock_gettime};
-
-/// `CLOCK_MONOTONIC` in nanoseconds: the clock of the programs.
-pub fn monotonic() -> u64 {
-    nanoseconds(ClockId::Monotonic)
-}
-
-/// Unix time in nanoseconds.
-pub fn realtime() -> u64 {
-    nanoseconds(ClockId::Realtime)
-}
-
-fn nanoseconds(clock: ClockId) -> u64 {
-    let time = clock_gettime(clock);
-    let whole = Duration::from_secs(u64::try_from(time.tv_sec).unwrap_or_default());
-    u64::try_from(whole.as_nanos()).unwrap_or(u64::MAX)
-        + u64::try_from(time.tv_nsec).unwrap_or_default()
-}

@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use super::monotonic;
+use crate::clock::monotonic;
 
 /// A thread that has not gone round for so long hangs. The slowest round, the first plan of very
 /// many policies, takes far less.

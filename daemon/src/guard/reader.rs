@@ -7,9 +7,10 @@ use std::{
 };
 
 use crate::{
+    clock::{monotonic, realtime},
     enrich::DirectoryHandle,
     flow::pipeline::{Clock, Ingested, Pipeline, Ring},
-    guard::{Pulse, monotonic, realtime},
+    guard::Pulse,
     kernel::rings::Rings,
 };
 

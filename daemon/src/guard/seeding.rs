@@ -4,7 +4,8 @@ use std::sync::PoisonError;
 
 use flowd_abi::{ConnectionKey, Peer, endpoint::EndpointFlags};
 
-use super::{applier::Applier, monotonic};
+use super::applier::Applier;
+use crate::clock::monotonic;
 use crate::{
     endpoints,
     resolve::{Plan, PlannedEndpoint},

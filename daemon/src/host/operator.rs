@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Client, ancestors};
 use crate::{
+    clock::monotonic,
     endpoints::{self, OpenConnection},
-    guard::monotonic,
     kernel::{namespace::Namespace, sweep::Sweep},
 };
 

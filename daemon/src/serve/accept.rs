@@ -10,9 +10,9 @@ use tokio::time::{sleep, timeout};
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::connection::Connection;
-use super::now;
 use super::tls::{Tls, names, refusal};
 use crate::access::{Gate, Peer, Reason, Refusal};
+use crate::clock::now;
 
 /// Connections that wait to be served.
 const WAITING: usize = 16;

@@ -9,8 +9,9 @@ use flowd_proto::flowd::v1::{
 use flowd_proto::{Timestamp, reason};
 
 use super::status::{self, EndpointState, Status};
-use super::{Sources, hits, now};
+use super::{Sources, hits};
 use crate::access::Scope;
+use crate::clock::now;
 use crate::export::Missed;
 use crate::observe::extension::reason_name;
 use crate::observe::flow::VERSION;

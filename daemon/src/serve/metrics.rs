@@ -12,7 +12,8 @@ use tokio::sync::Semaphore;
 
 use super::status::StatusHandle;
 use super::stop::Stop;
-use crate::guard::{Pulse, monotonic};
+use crate::clock::monotonic;
+use crate::guard::Pulse;
 use crate::metrics::Metrics;
 
 #[derive(Clone)]

@@ -13,9 +13,10 @@ use futures_core::Stream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Sleep, sleep};
 
+use super::Sources;
 use super::stop::Stopped;
-use super::{Sources, now};
 use crate::access::Scope;
+use crate::clock::now;
 use crate::metrics::FlowMetrics;
 use crate::observe::filter::Context as FilterContext;
 use crate::observe::query::{FlowRef, Plan, Query, QueryError, Step};

@@ -226,8 +226,8 @@ fn started(socket: &Socket) -> i64 {
     if socket.started == 0 {
         return 0;
     }
-    let age = proc::since_boot().saturating_sub(socket.started);
-    i64::try_from(crate::guard::realtime().saturating_sub(age)).unwrap_or_default()
+    let age = crate::clock::since_boot().saturating_sub(socket.started);
+    crate::clock::now().saturating_sub(i64::try_from(age).unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]

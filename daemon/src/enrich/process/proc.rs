@@ -3,12 +3,10 @@
 use std::{fs, io, path::Path};
 
 use flowd_abi::Socket;
-use rustix::{
-    param::clock_ticks_per_second,
-    time::{ClockId, clock_gettime},
-};
+use rustix::param::clock_ticks_per_second;
 
 use super::{group, owner::Details};
+use crate::clock::{monotonic, since_boot};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -68,18 +66,7 @@ fn started(process: &Path) -> io::Result<u64> {
 
 /// Nanoseconds the machine was suspended: the distance of the two clocks.
 pub(super) fn asleep() -> u64 {
-    now(ClockId::Boottime).saturating_sub(now(ClockId::Monotonic))
-}
-
-/// Nanoseconds since boot.
-pub(super) fn since_boot() -> u64 {
-    now(ClockId::Boottime)
-}
-
-fn now(clock: ClockId) -> u64 {
-    let time = clock_gettime(clock);
-    let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
-    seconds * SECOND + u64::try_from(time.tv_nsec).unwrap_or_default()
+    since_boot().saturating_sub(monotonic())
 }
 
 #[cfg(test)]
@@ -92,7 +79,7 @@ mod tests {
         let tick = SECOND / clock_ticks_per_second();
         let name = fs::read_to_string(root.join("comm")).unwrap();
         let socket = Socket {
-            seen: now(ClockId::Monotonic),
+            seen: monotonic(),
             started: started(&root).unwrap() * tick + 1,
             process: std::process::id(),
             thread: std::process::id(),

@@ -7,9 +7,10 @@ use flowd_proto::flowd::v1::{DiffRequest, DiffResponse};
 use tokio::sync::Semaphore;
 use tonic::Status;
 
+use crate::clock::now;
 use crate::kernel::sweep::{Sweep, SweepError};
 use crate::rehearse::{self, Live, RehearseError};
-use crate::serve::{Sources, now};
+use crate::serve::Sources;
 
 /// Questions answered at a time; others wait.
 pub(super) const AT_A_TIME: usize = 1;

@@ -14,13 +14,14 @@ use tokio_stream::wrappers::WatchStream;
 use tonic::{Request, Response, Status};
 
 use crate::access::Scope;
+use crate::clock::now;
 use crate::flow::Gap;
 use crate::flow::timeline::Event;
 use crate::observe::agent::{agent_event, events_lost, timeline_event};
 use crate::observe::events::{EventQuery, EventStep, EventsRequest};
 use crate::observe::flow::timestamp;
 use crate::serve::stop::Stopped;
-use crate::serve::{Sources, gate, now};
+use crate::serve::{Sources, gate};
 
 /// What a client is sent.
 pub(super) enum Outgoing {

@@ -11,7 +11,7 @@ use tonic::{Request, Status};
 
 use super::policies::PolicyDoor;
 use crate::access::Peer;
-use crate::guard::realtime;
+use crate::clock::realtime;
 use crate::host::{self, Client};
 use crate::serve::{Sources, status};
 

@@ -21,13 +21,14 @@ use tonic::{Request, Response, Status};
 use super::Options;
 use super::events::{self, EventStream};
 use crate::access::Reason;
+use crate::clock::now;
 use crate::flow::Log;
 use crate::observe::CLUSTER;
 use crate::observe::flow::VERSION;
 use crate::observe::query::QueryError;
 use crate::observe::wire::Encoder;
 use crate::serve::stream::{FlowStream, Outgoing, plan};
-use crate::serve::{Sources, answer, gate, now};
+use crate::serve::{Sources, answer, gate};
 
 /// How long a namespace that no workload is in is told after its last flow: an hour, nanoseconds.
 const NAMESPACE_AGE: i64 = 3_600_000_000_000;

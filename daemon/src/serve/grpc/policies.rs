@@ -14,13 +14,14 @@ use tonic::{Request, Response, Status};
 
 use super::{diff, host};
 use crate::applied::{Applied, Change, Elsewhere, Pending, StoreError, Wish};
+use crate::clock::{now, realtime};
 use crate::flow::happening::{AppliedFacts, Happening, Step};
-use crate::guard::{Nudge, realtime};
+use crate::guard::Nudge;
 use crate::host::{BreakGlass, Operator};
 use crate::kernel::sweep::Sweep;
 use crate::modes::ModeStore;
 use crate::serve::status::PolicyStatus;
-use crate::serve::{Sources, gate, hits, now};
+use crate::serve::{Sources, gate, hits};
 
 /// Bytes of a policy text, at most; as of a file.
 const MAX_TEXT: usize = 4 << 20;
