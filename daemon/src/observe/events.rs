@@ -80,6 +80,13 @@ impl EventQuery {
         })
     }
 
+    /// Goes on at the event of this number, whatever was asked for.
+    #[must_use]
+    pub const fn resume_at(mut self, number: u64) -> Self {
+        self.next = number;
+        self
+    }
+
     /// The next step that needs no waiting.
     pub fn step(&mut self) -> EventStep {
         loop {

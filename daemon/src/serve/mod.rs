@@ -13,11 +13,11 @@ pub mod stop;
 pub mod stream;
 pub mod tls;
 pub mod web;
+mod why;
 
 pub use accept::Door;
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::access::Gate;
 use crate::enrich::DirectoryHandle;
@@ -61,13 +61,4 @@ impl Sources {
             boot: self.boot,
         }
     }
-}
-
-/// Unix time in nanoseconds.
-pub fn now() -> i64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .ok()
-        .and_then(|since| i64::try_from(since.as_nanos()).ok())
-        .unwrap_or(0)
 }

@@ -1,4 +1,5 @@
-//! `flowd.v1.Flowd/Why`, beside the threads that serve: an answer may look at the whole log.
+//! What decided on a flow, for gRPC and the page alike, beside the threads that serve: an answer
+//! may look at the whole log.
 
 use std::sync::Arc;
 
@@ -6,8 +7,8 @@ use flowd_proto::flowd::v1::{WhyRequest, WhyResponse};
 use tokio::sync::Semaphore;
 use tonic::Status;
 
+use super::Sources;
 use crate::access::Scope;
-use crate::serve::Sources;
 use crate::why::{self, Context, WhyError};
 
 /// Questions answered at a time; others wait.

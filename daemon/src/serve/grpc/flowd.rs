@@ -9,8 +9,7 @@ use flowd_proto::flowd::v1::{
 use tokio::sync::Semaphore;
 use tonic::{Request, Response, Status};
 
-use super::why;
-use crate::serve::{Sources, answer, gate};
+use crate::serve::{Sources, answer, gate, why};
 
 pub(super) struct FlowdService {
     sources: Sources,

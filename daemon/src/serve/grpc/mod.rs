@@ -10,7 +10,6 @@ mod modes;
 mod observer;
 mod peer;
 mod policies;
-mod why;
 
 #[cfg(test)]
 mod tests;

@@ -12,9 +12,11 @@ use serde::Deserialize;
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::access::{Gate, Grant, Role};
+use crate::access::limits::StreamPermit;
+use crate::access::rights::find;
+use crate::access::{Gate, Grant, Reason, Role};
 
-use super::{Shared, assets, error};
+use super::{CALLS, Shared, assets, error};
 
 const COOKIE: &str = "flowd_session";
 
@@ -112,11 +114,34 @@ pub(super) async fn require_session(
             "log in first, with the token that flowd printed at start",
         );
     };
-    let about = request.uri().query().unwrap_or_default().to_owned();
+    let path = request.uri().path();
     let gate = &shared.sources.gate;
-    gate.record(&grant, request.uri().path(), "ok", &about);
+    let permit = match allow(gate, &grant, path) {
+        Ok(permit) => permit,
+        Err(response) => return *response,
+    };
+    let about = request.uri().query().unwrap_or_default();
+    gate.record(&grant, path, "ok", about);
     request.extensions_mut().insert(grant);
+    request.extensions_mut().insert(Arc::new(permit));
     next.run(request).await
+}
+
+/// Holds a request of the page to the rights and limits of the call it stands for.
+fn allow(gate: &Gate, grant: &Grant, path: &str) -> Result<Option<StreamPermit>, Box<Response>> {
+    let call = CALLS.iter().find(|(page, _)| *page == path);
+    let Some(call) = call.and_then(|(_, call)| find(call)) else {
+        let text = "nobody has a right to this path; that is a mistake in flowd";
+        return Err(Box::new(error(StatusCode::FORBIDDEN, text)));
+    };
+    gate.allow(grant, call).map_err(|refusal| {
+        let status = if refusal.reason == Reason::NoRight {
+            StatusCode::FORBIDDEN
+        } else {
+            StatusCode::TOO_MANY_REQUESTS
+        };
+        Box::new(error(status, refusal.text))
+    })
 }
 
 #[derive(Deserialize)]

@@ -41,12 +41,19 @@ pub(super) struct Asked {
     identity: Option<String>,
     /// `any` or `changed`.
     shadow: Option<String>,
+    /// Whether a stream tells the timeline among its flows.
+    events: Option<bool>,
 }
 
 impl Asked {
     /// How many past flows are asked for.
     pub(super) fn last(&self) -> Option<u64> {
         self.last
+    }
+
+    /// Whether the timeline is asked for.
+    pub(super) fn events(&self) -> bool {
+        self.events == Some(true)
     }
 
     /// The request this is short for.

@@ -4,6 +4,8 @@ mod assets;
 mod auth;
 mod flows;
 mod stream;
+mod timeline;
+mod why;
 
 #[cfg(test)]
 mod tests;
@@ -35,11 +37,21 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; st
      img-src 'self' data:; font-src 'self'; connect-src 'self'; base-uri 'none'; \
      form-action 'self'; frame-ancestors 'none'";
 
+/// The call of `access::rights` that each path stands for: it needs the same right and counts
+/// against the same limits.
+const CALLS: [(&str, &str); 4] = [
+    ("/api/v1/status", "/flowd.v1.Flowd/Status"),
+    ("/api/v1/flows", "/observer.Observer/GetFlows"),
+    ("/api/v1/flows/stream", "/observer.Observer/GetFlows"),
+    ("/api/v1/why", "/flowd.v1.Flowd/Why"),
+];
+
 #[derive(Clone)]
 struct Shared {
     sources: Sources,
     sessions: Arc<Sessions>,
     streams: Arc<Semaphore>,
+    whys: Arc<Semaphore>,
 }
 
 /// The routes; `token` is what opens them.
@@ -48,11 +60,13 @@ pub fn routes(sources: Sources, token: &str) -> Router {
         sessions: Arc::new(Sessions::new(token, sources.gate.clone())),
         sources,
         streams: Arc::new(Semaphore::new(MAX_STREAMS)),
+        whys: Arc::new(Semaphore::new(super::why::AT_A_TIME)),
     };
     let inside = Router::new()
         .route("/api/v1/status", get(status))
         .route("/api/v1/flows", get(flows::list))
         .route("/api/v1/flows/stream", get(stream::stream))
+        .route("/api/v1/why", get(why::why))
         .route_layer(middleware::from_fn_with_state(
             shared.clone(),
             auth::require_session,

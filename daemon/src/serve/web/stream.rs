@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -18,12 +19,15 @@ use serde::Serialize;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::flows::{Asked, MAX_LAST};
+use super::timeline::{Placed, Timeline};
 use super::{Shared, error};
+use crate::access::limits::StreamPermit;
 use crate::access::{Grant, Scope};
 use crate::observe::query::{FlowRef, Plan, Step};
 use crate::observe::wire::Encoder;
 use crate::serve::stop::Stopped;
 use crate::serve::stream::{FlowStream, plan};
+use flowd_proto::flowd::v1::Coverage;
 use flowd_proto::observer::{GetFlowsRequest, GetFlowsResponse};
 
 /// How often a batch is sent.
@@ -39,12 +43,65 @@ const DEFAULT_LAST: u64 = 200;
 struct Batch {
     flows: Vec<GetFlowsResponse>,
     lost: u64,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    events: Vec<Placed>,
+    #[serde(skip_serializing_if = "is_zero")]
+    events_lost: u64,
+    /// How far back the stream begins; in its first batch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    start: Option<Coverage>,
+}
+
+impl Batch {
+    fn is_empty(&self) -> bool {
+        self.flows.is_empty()
+            && self.lost == 0
+            && self.events.is_empty()
+            && self.events_lost == 0
+            && self.start.is_none()
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "what serde calls")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// Where a page was in both orders: the newest flow it has, and the next event it has not. Written
+/// as `SEQ.NEXT`, without what it has none of.
+#[derive(Clone, Copy, Default)]
+struct Place {
+    flow: Option<u64>,
+    event: Option<u64>,
+}
+
+impl Place {
+    fn of(headers: &HeaderMap) -> Self {
+        let id = headers.get("last-event-id");
+        let Some(text) = id.and_then(|id| id.to_str().ok()) else {
+            return Self::default();
+        };
+        let (flow, event) = text.split_once('.').unwrap_or((text, ""));
+        Self {
+            flow: flow.parse().ok(),
+            event: event.parse().ok(),
+        }
+    }
+
+    fn text(self) -> String {
+        let number = |number: Option<u64>| number.map_or_else(String::new, |n| n.to_string());
+        match self.event {
+            Some(_) => format!("{}.{}", number(self.flow), number(self.event)),
+            None => number(self.flow),
+        }
+    }
 }
 
 /// `GET /api/v1/flows/stream`.
 pub(super) async fn stream(
     State(shared): State<Shared>,
     Extension(grant): Extension<Grant>,
+    Extension(held): Extension<Arc<Option<StreamPermit>>>,
     asked: Result<Query<Asked>, axum::extract::rejection::QueryRejection>,
     headers: HeaderMap,
 ) -> Response {
@@ -52,9 +109,16 @@ pub(super) async fn stream(
         Ok(Query(asked)) => asked,
         Err(rejection) => return error(StatusCode::BAD_REQUEST, rejection.body_text()),
     };
-    let plan = match planned(&shared, &grant.scope(), &asked, &headers) {
-        Ok(plan) => plan,
-        Err(text) => return error(StatusCode::BAD_REQUEST, text),
+    let was = Place::of(&headers);
+    let scope = grant.scope();
+    let plan = planned(&shared, &scope, &asked, was.flow);
+    let timeline = asked
+        .events()
+        .then(|| Timeline::start(&shared.sources, scope, was.event))
+        .transpose();
+    let (plan, timeline) = match (plan, timeline) {
+        (Ok(plan), Ok(timeline)) => (plan, timeline),
+        (Err(text), _) | (_, Err(text)) => return error(StatusCode::BAD_REQUEST, text),
     };
     let Ok(permit) = shared.streams.clone().try_acquire_owned() else {
         return error(
@@ -69,7 +133,11 @@ pub(super) async fn stream(
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     Sse::new(Batches {
+        start: Some(flows.coverage()),
         flows,
+        timeline,
+        was,
+        _held: held,
         encoder,
         ticks,
         stopped: shared.sources.stop.watch(),
@@ -83,7 +151,7 @@ fn planned(
     shared: &Shared,
     scope: &Scope,
     asked: &Asked,
-    headers: &HeaderMap,
+    newest: Option<u64>,
 ) -> Result<Plan, String> {
     let mut request = GetFlowsRequest {
         follow: true,
@@ -91,20 +159,24 @@ fn planned(
     };
     request.number = asked.last().unwrap_or(DEFAULT_LAST).min(MAX_LAST);
     let plan = plan(&shared.sources, scope, &request).map_err(|error| error.to_string())?;
-    let resumed = headers
-        .get("last-event-id")
-        .and_then(|id| id.to_str().ok()?.parse::<u64>().ok())
-        // A number that is not reached yet is one of an earlier run.
-        .filter(|seq| *seq < shared.sources.log.seen());
-    Ok(match resumed {
-        Some(seq) => plan.resume_at(seq + 1),
-        None => plan,
-    })
+    // A number that is not reached yet is one of an earlier run.
+    Ok(
+        match newest.filter(|seq| *seq < shared.sources.log.seen()) {
+            Some(seq) => plan.resume_at(seq + 1),
+            None => plan,
+        },
+    )
 }
 
 struct Batches {
     flows: FlowStream,
+    timeline: Option<Timeline>,
+    /// How far the page is.
+    was: Place,
+    /// Until it has been told.
+    start: Option<Coverage>,
     encoder: Encoder,
+    _held: Arc<Option<StreamPermit>>,
     ticks: Interval,
     stopped: Stopped,
 }
@@ -131,6 +203,30 @@ impl Batches {
         }
         Some((flows, lost))
     }
+
+    /// These flows, and the events among them and after.
+    fn batch(&mut self, flows: &VecDeque<FlowRef>, lost: u64) -> Batch {
+        if let Some(newest) = flows.back() {
+            self.was.flow = Some(newest.seq);
+        }
+        let (mut events, mut events_lost) = (Vec::new(), 0);
+        if let Some(timeline) = &mut self.timeline {
+            let numbers: Vec<u64> = flows.iter().map(|flow| flow.seq).collect();
+            events = timeline.among(&numbers, self.flows.coverage().to_seq);
+            events_lost = timeline.take_lost();
+            self.was.event = Some(timeline.next());
+        }
+        Batch {
+            flows: flows
+                .iter()
+                .map(|flow| self.encoder.message(flow))
+                .collect(),
+            lost,
+            events,
+            events_lost,
+            start: self.start.take(),
+        }
+    }
 }
 
 impl Stream for Batches {
@@ -148,20 +244,11 @@ impl Stream for Batches {
             let Some((flows, lost)) = this.gather() else {
                 return Poll::Ready(None);
             };
-            if flows.is_empty() && lost == 0 {
+            let batch = this.batch(&flows, lost);
+            if batch.is_empty() {
                 continue;
             }
-            let mut event = Event::default();
-            if let Some(newest) = flows.back() {
-                event = event.id(newest.seq.to_string());
-            }
-            let batch = Batch {
-                flows: flows
-                    .iter()
-                    .map(|flow| this.encoder.message(flow))
-                    .collect(),
-                lost,
-            };
+            let event = Event::default().id(this.was.text());
             // A batch that is no JSON is a mistake in this crate; the page loses it, not the stream.
             if let Ok(event) = event.json_data(&batch) {
                 return Poll::Ready(Some(Ok(event)));

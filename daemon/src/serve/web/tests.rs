@@ -11,6 +11,8 @@ use tokio_stream::StreamExt;
 use tower::ServiceExt;
 
 use super::*;
+use crate::access::rights::find;
+use crate::flow::Happening;
 use crate::flow::testing::{World, dropped, open, reply};
 
 const TOKEN: &str = "a-long-token";
@@ -67,7 +69,8 @@ async fn body(response: Response) -> Value {
 #[tokio::test]
 async fn nothing_is_told_without_a_login() {
     let page = Page::new();
-    for path in ["/api/v1/status", "/api/v1/flows", "/api/v1/flows/stream"] {
+    for (path, call) in CALLS {
+        assert!(find(call).is_some(), "{call} has no right");
         for cookie in ["", "flowd_session=", "flowd_session=0123", "other=1"] {
             let response = page.get(path, cookie).await;
             assert_eq!(
@@ -238,4 +241,113 @@ async fn the_page_is_guarded_and_cached() {
     let request = Request::get("/").header(header::IF_NONE_MATCH, tag);
     let response = page.send(request.body(Body::empty()).unwrap()).await;
     assert_eq!(response.status(), StatusCode::NOT_MODIFIED);
+}
+
+#[tokio::test]
+async fn the_timeline_stands_among_the_flows() {
+    let mut page = Page::new();
+    let cookie = page.cookie().await;
+    let timeline = page.world.log().timeline().clone();
+    let started = |version: &str| Happening::Started {
+        version: version.to_owned(),
+    };
+    timeline.tell(1, started("between"));
+    page.world.tell(&[open()]);
+    timeline.tell(2, started("after"));
+    let ask = |path: &str, id: &str| {
+        let request = Request::get(path)
+            .header(header::COOKIE, &cookie)
+            .header("last-event-id", id);
+        page.send(request.body(Body::empty()).unwrap())
+    };
+    let told = |batch: &Value| -> Vec<(u64, String)> {
+        let events = batch["events"].as_array().cloned().unwrap_or_default();
+        let each = events.iter().map(|placed| {
+            let version = &placed["event"]["started"]["version"];
+            (
+                placed["at"].as_u64().unwrap(),
+                version.as_str().unwrap().to_owned(),
+            )
+        });
+        each.collect()
+    };
+    let response = ask("/api/v1/flows/stream?last=2&events=true", "").await;
+    let mut stream = response.into_body().into_data_stream();
+    let (id, batch) = event(&mut stream).await;
+    assert_eq!(id, "3.2");
+    assert_eq!(
+        told(&batch),
+        [(1, "between".to_owned()), (2, "after".to_owned())]
+    );
+    assert_eq!(batch["start"]["from_seq"], "2");
+    timeline.tell(3, started("alone"));
+    let (id, batch) = event(&mut stream).await;
+    assert_eq!(
+        (id.as_str(), told(&batch)),
+        ("3.3", vec![(0, "alone".to_owned())])
+    );
+    assert!(batch.get("start").is_none());
+    drop(stream);
+
+    // Who comes back is told what is new; who did not ask is told of no event.
+    let response = ask("/api/v1/flows/stream?events=true", "3.2").await;
+    let (_, batch) = event(&mut response.into_body().into_data_stream()).await;
+    assert_eq!(told(&batch), [(0, "alone".to_owned())]);
+    assert_eq!(batch["flows"], json!([]));
+    let response = ask("/api/v1/flows/stream", "").await;
+    let (_, batch) = event(&mut response.into_body().into_data_stream()).await;
+    assert_eq!(told(&batch), []);
+}
+
+#[tokio::test]
+async fn a_flow_explains_itself_on_the_page() {
+    let page = Page::new();
+    let cookie = page.cookie().await;
+    let uuid = page.world.sources.boot.uuid(0);
+    let response = page.get(&format!("/api/v1/why?uuid={uuid}"), &cookie).await;
+    assert_eq!(response.status(), StatusCode::OK);
+    let answer = body(response).await;
+    let end = &answer["ends"][0];
+    assert_eq!(
+        (&end["verdict"], &end["basis"]),
+        (&json!("FORWARDED"), &json!("FLOW"))
+    );
+    assert_eq!(end["rules"][0]["path"], "spec.egress[1]");
+    let asked = "source=10.0.0.1&destination=10.0.0.2&protocol=TCP&port=8080&direction=egress";
+    let response = page.get(&format!("/api/v1/why?{asked}"), &cookie).await;
+    assert_eq!(body(response).await["ends"][0], answer["ends"][0]);
+    for (query, status) in [
+        ("", StatusCode::BAD_REQUEST),
+        ("uuid=x", StatusCode::BAD_REQUEST),
+        ("uuid=x&source=y", StatusCode::BAD_REQUEST),
+        (
+            "source=10.0.0.1&destination=10.0.0.2",
+            StatusCode::BAD_REQUEST,
+        ),
+        (
+            "uuid=00000000-0000-4000-8000-000000000000",
+            StatusCode::NOT_FOUND,
+        ),
+    ] {
+        let response = page.get(&format!("/api/v1/why?{query}"), &cookie).await;
+        assert_eq!(response.status(), status, "{query}");
+        assert!(body(response).await["error"].is_string(), "{query}");
+    }
+}
+
+#[tokio::test]
+async fn the_limits_of_requests_hold_on_the_page_too() {
+    let page = Page::new();
+    let cookie = page.cookie().await;
+    let mut limits = page.world.sources.gate.limits().section();
+    limits.requests_per_second = 1;
+    page.world.sources.gate.limits().set(&limits);
+    let mut last = StatusCode::OK;
+    for _ in 0..1_100 {
+        last = page.get("/api/v1/status", &cookie).await.status();
+        if last != StatusCode::OK {
+            break;
+        }
+    }
+    assert_eq!(last, StatusCode::TOO_MANY_REQUESTS);
 }
