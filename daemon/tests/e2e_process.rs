@@ -11,10 +11,10 @@ use std::{
 
 use flowd_proto::{
     flow::Flow,
-    flowd::v1::{Attribution, ConnectionState, EventKind, FlowExtension, Process},
+    flowd::v1::{Attribution, ConnectionState, EventKind, FlowExtension},
 };
 use flowd_testbed::{Namespace, Pod, traffic::UdpEcho};
-use support::{Group, Scene, Wanted, eventually, flow_of, policy, run_inside};
+use support::{Group, counter, flow_of, octets, policy, told, watched};
 
 const PORT: u16 = 8080;
 /// Sends a fixed answer to whoever connects.
@@ -39,15 +39,8 @@ for _ in range(20):
 /// Ethernet, IPv4 and UDP headers.
 const UDP_HEADERS: u64 = 14 + 20 + 8;
 
-/// A scene whose flowd watches the group, and tells the end of a UDP flow soon.
-fn scene(group: &Group) -> Scene {
-    Scene::with(|builder, directory| {
-        let config = directory.join("flowd.yaml");
-        fs::write(&config, "timeouts: {other: 1}\n").expect("written");
-        let builder = builder.arg("--config").arg(config);
-        builder.env("FLOWD_CGROUP", group.path())
-    })
-}
+/// Tells the end of a UDP flow soon.
+const CONFIG: &str = "timeouts: {other: 1}\n";
 
 struct Server(Child);
 
@@ -86,49 +79,16 @@ fn curl(group: &Group, from: &Pod, to: &Pod, port: u16) -> String {
     String::from_utf8(output.expect("it runs").stdout).expect("a number")
 }
 
-/// The event of this kind whose process passes.
-fn told(
-    scene: &Scene,
-    wanted: &Wanted,
-    kind: EventKind,
-    good: impl Fn(&Process) -> bool,
-) -> (Flow, FlowExtension) {
-    let found = |flow: Flow| {
-        let extension = flow.extension()?;
-        let process = extension.process.as_ref()?;
-        (extension.event() == kind && good(process)).then_some((flow, extension.clone()))
-    };
-    eventually("a flow with its process", || {
-        let flows = scene.flows(wanted);
-        let seen: Vec<_> = flows.iter().map(Flow::extension).collect();
-        flows
-            .into_iter()
-            .find_map(found)
-            .ok_or(format!("{seen:#?}"))
-    })
-}
-
 /// Segments and bytes of IPv4 the kernel of a namespace counts, in and out together.
 fn counted(namespace: &Namespace) -> (u64, u64) {
-    let column = |file: &str, protocol: &str, name: &str| -> u64 {
-        let text = run_inside(namespace, &format!("cat /proc/net/{file}"));
-        let mut rows = text.lines().filter(|line| line.starts_with(protocol));
-        let (names, values) = (rows.next().expect("names"), rows.next().expect("values"));
-        let place = names.split(' ').position(|column| column == name);
-        let value = values.split(' ').nth(place.expect("the column"));
-        value
-            .and_then(|value| value.parse().ok())
-            .expect("a number")
-    };
-    let segments = column("snmp", "Tcp:", "InSegs") + column("snmp", "Tcp:", "OutSegs");
-    let bytes = column("netstat", "IpExt:", "InOctets") + column("netstat", "IpExt:", "OutOctets");
-    (segments, bytes)
+    let segments = counter(namespace, "Tcp:", "InSegs") + counter(namespace, "Tcp:", "OutSegs");
+    (segments, octets(namespace))
 }
 
 #[test]
 fn both_ends_of_a_connection_name_their_process_and_count_what_the_kernel_counts() {
     let group = Group::new();
-    let mut scene = scene(&group);
+    let mut scene = watched(&group, CONFIG);
     let [client, server] = ["client", "server"].map(|name| scene.pod(name));
     scene.launch();
     let running = Server::start(&group, &server);
@@ -178,7 +138,7 @@ fn both_ends_of_a_connection_name_their_process_and_count_what_the_kernel_counts
 #[test]
 fn datagrams_and_denied_connections_name_their_process_and_nobody_else_is() {
     let group = Group::new();
-    let mut scene = scene(&group);
+    let mut scene = watched(&group, CONFIG);
     let [client, server] = ["client", "server"].map(|name| scene.pod(name));
     let rules = "egressDeny: [{toEntities: [all], toPorts: [{ports: [{port: \"9999\"}]}]}]
   egress: [{toEntities: [all]}]";
@@ -224,7 +184,7 @@ fn datagrams_and_denied_connections_name_their_process_and_nobody_else_is() {
 #[test]
 fn what_connects_while_no_daemon_runs_is_named_by_the_next_one() {
     let group = Group::new();
-    let mut scene = scene(&group);
+    let mut scene = watched(&group, CONFIG);
     let [client, server] = ["client", "server"].map(|name| scene.pod(name));
     scene.launch();
     let _running = Server::start(&group, &server);
