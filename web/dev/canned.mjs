@@ -25,12 +25,41 @@ const SCENES = [
   { from: "frontend", to: "backend", port: 8080, verdict: "FORWARDED" },
   { from: "backend", to: "frontend", port: 8080, verdict: "FORWARDED", reply: true },
   { from: "stranger", to: "backend", port: 8080, verdict: "DROPPED", reason: "POLICY_DENIED" },
-  { from: "backend", to: "database", port: 5432, verdict: "FORWARDED" },
+  { from: "backend", to: "database", port: 5432, verdict: "FORWARDED", shadow: true },
+  { from: "frontend", to: "backend", port: 8080, verdict: "FORWARDED", close: true },
   { from: "frontend", to: "world", udp: true, port: 53, verdict: "FORWARDED" },
   { from: "stranger", to: "database", port: 5432, verdict: "AUDIT", reason: "POLICY_DENIED" },
   { from: "world", to: "backend", icmp: true, verdict: "DROPPED", reason: "POLICY_DENY" },
   { from: "hostile", to: "backend", port: 22, verdict: "DROPPED", reason: "INVALID_SOURCE_IP" },
 ];
+
+const CLOSED = {
+  connection_state: "RESET",
+  reset_by: "REMOTE",
+  duration: "1.204s",
+  sent_packets: "8",
+  sent_bytes: "1204",
+  received_packets: "9",
+  received_bytes: "48211",
+  handshake_rtt_us: 340,
+  rtt_us: 512,
+  retransmits: 2,
+  process: {
+    pid: 4711,
+    name: "nginx",
+    executable: "/usr/sbin/nginx",
+    user: "www-data",
+    user_id: 33,
+  },
+  attribution: "EXACT",
+};
+
+const RULE = { ...POLICY, file: "policies/shop.yaml", line: 18, index: 0, direction: "INGRESS" };
+
+const SHADOWED = {
+  shadow: { verdict: "DROPPED", reason: "default_denied", default_denied_by: [POLICY] },
+  shadow_changed: true,
+};
 
 const OWN_NAMES = {
   POLICY_DENIED: "default_denied",
@@ -62,9 +91,11 @@ export function response(n, nowMs) {
     Summary: summary(scene),
     extensions: {
       "@type": "type.googleapis.com/flowd.v1.FlowExtension",
-      event: scene.reason ? "DROP" : "OPEN",
+      event: scene.reason ? "DROP" : scene.close ? "CLOSE" : "OPEN",
       policy_generation: 7,
       packets_told: "1",
+      ...(scene.close ? CLOSED : { connection_state: "NEW" }),
+      ...(scene.shadow ? SHADOWED : {}),
     },
   };
   if (scene.reason) flow.drop_reason_desc = scene.reason;
@@ -88,6 +119,41 @@ function summary(scene) {
   if (scene.icmp) return "ICMPv4 EchoRequest";
   if (scene.udp) return "UDP";
   return scene.reply ? "TCP Flags: SYN, ACK" : "TCP Flags: SYN";
+}
+
+/** Why a flow was dropped: the same default deny for every flow of this shop. */
+export function why() {
+  const end = {
+    direction: "INGRESS",
+    endpoint: "shop/backend-5c44",
+    peer: "other/stranger",
+    destination: "TCP/8080",
+    basis: "FLOW",
+    verdict: "DROPPED",
+    reason: "default_denied",
+    help: "No rule allows it, and a policy switched the workload to default deny in this direction.",
+    default_denied_by: [
+      { policy: RULE, hits: "12", because: ["denies what its ingress rule does not allow"] },
+    ],
+    near_misses: [
+      {
+        rule: RULE,
+        path: "spec.ingress[0]",
+        missed: [{ what: 'label app must be "frontend", the peer has "stranger"' }],
+      },
+    ],
+    suggestion: "apiVersion: cilium.io/v2\nkind: CiliumNetworkPolicy\nspec: {}\n",
+    decided_generation: 7,
+    current_generation: 7,
+  };
+  return { ends: [end] };
+}
+
+/** An event of the timeline every so often. */
+export function event(n, nowMs) {
+  const time = new Date(nowMs).toISOString();
+  const generation = { generation: 7 + n, endpoints: 4, failed: n % 3 === 2 ? 1 : 0 };
+  return { at: 0, event: { number: String(n), time, generation } };
 }
 
 export function status() {

@@ -1,11 +1,12 @@
 /** Serves `dist` and canned answers of the daemon on loopback, for work on the page. The token is `demo`. `node dev/server.mjs [port] [flows per second]` */
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
-import { response, status } from "./canned.mjs";
+import { event, response, status, why } from "./canned.mjs";
 
 const PORT = Number(process.argv[2] ?? 4300);
 const PER_SECOND = Number(process.argv[3] ?? 8);
 const TICK_MS = 250;
+const EVENT_TICKS = 8;
 const LONGEST_BODY = 4_096;
 const COOKIE = "flowd_session=demo";
 
@@ -26,6 +27,8 @@ const server = createServer((request, answer) => {
     return json(answer, 401, { error: "not logged in" });
   }
   if (url.pathname === "/api/v1/status") return json(answer, 200, status());
+  if (url.pathname === "/api/v1/why") return json(answer, 200, why());
+  if (url.pathname === "/api/v1/flows") return json(answer, 200, []);
   if (url.pathname === "/api/v1/flows/stream") return stream(url, request, answer);
   return json(answer, 404, { error: "no such page" });
 });
@@ -53,9 +56,9 @@ function stream(url, request, answer) {
   const verdict = url.searchParams.get("verdict");
   const last = Number(url.searchParams.get("last") ?? 0);
   let n = 0;
-  const send = (flows, lost) => {
+  const send = (flows, lost, more = {}) => {
     const kept = flows.filter(({ flow }) => verdict === null || flow.verdict === verdict);
-    answer.write(`data: ${JSON.stringify({ flows: kept, lost })}\n\n`);
+    answer.write(`data: ${JSON.stringify({ flows: kept, lost, ...more })}\n\n`);
   };
   const next = (amount, nowMs) => {
     const flows = [];
@@ -66,11 +69,14 @@ function stream(url, request, answer) {
     return flows;
   };
   answer.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-store" });
-  send(next(last, Date.now() - 60_000), 0);
+  const start = { oldest_seq: "5", oldest_time: new Date().toISOString(), from_seq: "905" };
+  send(next(last, Date.now() - 60_000), 0, { start });
   let ticks = 0;
   const timer = setInterval(() => {
     ticks += 1;
-    send(next((PER_SECOND * TICK_MS) / 1_000, Date.now()), ticks === 3 ? 1234 : 0);
+    const told = url.searchParams.has("events") && ticks % EVENT_TICKS === 0;
+    const events = told ? [event(ticks / EVENT_TICKS, Date.now())] : [];
+    send(next((PER_SECOND * TICK_MS) / 1_000, Date.now()), ticks === 3 ? 1234 : 0, { events });
   }, TICK_MS);
   request.on("close", () => clearInterval(timer));
 }

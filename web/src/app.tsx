@@ -1,9 +1,10 @@
 /** The page: a login form, or the status line above the live flows. */
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import type { FlowRow } from "./flow/row";
+import type { Choice } from "./flow/row";
 import type { Live } from "./live";
 import { Details } from "./view/details";
+import { EventDetails } from "./view/event-details";
 import { FlowTable } from "./view/flow-table";
 import { Login } from "./view/login";
 import { StatusLine } from "./view/status-line";
@@ -17,15 +18,24 @@ export function App({ live }: { live: Live }) {
 }
 
 function Flows({ live }: { live: Live }) {
-  const chosen = useSignal<FlowRow | null>(null);
+  const chosen = useSignal<Choice | null>(null);
+  const close = () => {
+    chosen.value = null;
+    document.getElementById("flows")?.focus();
+  };
   useEffect(() => {
-    const closeOnEscape = (event: KeyboardEvent) => {
-      if (event.key === "Escape" && !(event.target instanceof HTMLInputElement))
-        chosen.value = null;
+    const onKey = (event: KeyboardEvent) => {
+      if (event.target instanceof HTMLInputElement || event.ctrlKey || event.metaKey) return;
+      if (event.key === "Escape" && chosen.value !== null) close();
+      if (event.key === "/") {
+        event.preventDefault();
+        document.getElementById("search")?.focus();
+      }
     };
-    document.addEventListener("keydown", closeOnEscape);
-    return () => document.removeEventListener("keydown", closeOnEscape);
+    document.addEventListener("keydown", onKey);
+    return () => document.removeEventListener("keydown", onKey);
   }, [chosen]);
+  const choice = chosen.value;
   return (
     <div class="frame">
       <StatusLine live={live} />
@@ -33,7 +43,10 @@ function Flows({ live }: { live: Live }) {
         <Toolbar live={live} />
         <div class="body">
           <FlowTable live={live} chosen={chosen} />
-          {chosen.value && <Details row={chosen.value} onClose={() => (chosen.value = null)} />}
+          {choice?.kind === "flow" && (
+            <Details row={choice} onClose={close} onOnly={(term) => live.only(term)} />
+          )}
+          {choice?.kind === "event" && <EventDetails row={choice} onClose={close} />}
         </div>
       </main>
     </div>

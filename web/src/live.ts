@@ -1,10 +1,10 @@
 /** Everything the page knows now, as signals. The only place that asks the daemon. */
 import { batch, signal } from "@preact/signals";
-import { fetchStatus, login } from "./api/client";
+import { fetchStatus, login, refusalOf } from "./api/client";
 import type { Status } from "./api/status";
 import { FlowStream, type LinkState } from "./api/stream";
-import type { VerdictChoice } from "./flow/filter";
-import { FlowLog } from "./flow/log";
+import { ASKED_AT_FIRST, type Asked, queryOf, sameTerm, type Term, termsIn } from "./flow/asked";
+import { CAPACITY, FlowLog } from "./flow/log";
 import type { Row } from "./flow/row";
 
 const STATUS_EVERY_MS = 2_000;
@@ -22,7 +22,9 @@ export class Live {
   readonly status = signal<Status | null>(null);
   readonly statusError = signal("");
   readonly link = signal<LinkState>("connecting");
-  readonly verdict = signal<VerdictChoice>("ALL");
+  readonly asked = signal<Asked>(ASKED_AT_FIRST);
+  /** What the daemon has against what is asked. */
+  readonly refusal = signal("");
   readonly query = signal("");
   readonly frozen = signal<Frozen | null>(null);
   /** Moves at most once a frame, whatever the number of flows: reading it makes a view follow the log. */
@@ -54,11 +56,36 @@ export class Live {
     return "";
   }
 
-  choose(verdict: VerdictChoice): void {
-    if (verdict === this.verdict.value) return;
-    this.verdict.value = verdict;
+  /** Asks the daemon for something else. What is here already goes. */
+  ask(change: Partial<Asked>): void {
+    this.asked.value = { ...this.asked.value, ...change };
+    this.refusal.value = "";
     this.#closeStream();
     this.#openStream();
+  }
+
+  /** Asks for flows of this as well. */
+  only(term: Term): void {
+    const { terms } = this.asked.value;
+    if (!terms.some((known) => sameTerm(known, term))) this.ask({ terms: [...terms, term] });
+  }
+
+  /** Asks without this. */
+  without(term: Term): void {
+    const terms = this.asked.value.terms.filter((known) => !sameTerm(known, term));
+    this.ask({ terms });
+  }
+
+  /** Asks the daemon for the terms in the text filter; the other words stay there. */
+  askForTerms(): void {
+    const { terms, rest } = termsIn(this.query.value);
+    if (terms.length === 0) return;
+    const known = this.asked.value.terms;
+    const more = terms.filter((term) => !known.some((other) => sameTerm(other, term)));
+    batch(() => {
+      this.query.value = rest;
+      if (more.length > 0) this.ask({ terms: [...known, ...more] });
+    });
   }
 
   pause(): void {
@@ -102,22 +129,34 @@ export class Live {
   }
 
   #openStream(): void {
-    const log = new FlowLog();
+    const asked = this.asked.value;
+    const query = queryOf(asked);
+    const log = new FlowLog(CAPACITY, asked.past);
     this.log = log;
     this.frozen.value = null;
-    this.#stream = new FlowStream(this.verdict.value, {
+    const stream: FlowStream = new FlowStream(query, {
       opened: () => log.opened(Date.now()),
-      message: (data) => {
-        log.take(data, Date.now());
+      message: (data, id) => {
+        log.take(data, Date.now(), id);
         this.#changed();
       },
       state: (state) => {
         this.link.value = state;
       },
-      refused: () => void this.#pollStatus(),
+      refused: () => void this.#refused(stream, query),
     });
-    this.#stream.open();
+    this.#stream = stream;
+    stream.open();
     this.#changed();
+  }
+
+  /** Finds out why the stream was refused. What means nothing to the daemon is not asked again. */
+  async #refused(stream: FlowStream, query: URLSearchParams): Promise<void> {
+    void this.#pollStatus();
+    const refusal = await refusalOf(query);
+    if (refusal === "" || stream !== this.#stream) return;
+    stream.close();
+    this.refusal.value = refusal;
   }
 
   #closeStream(): void {

@@ -1,7 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { generations, isProtected, problemsOf, whole } from "../src/api/status";
-import { streamUrl } from "../src/api/stream";
-import { count, plural, rate, timeOfDay, words } from "../src/format";
+import { generations, isProtected, modes, problemsOf, whole } from "../src/api/status";
+import { bytes, count, micros, plural, rate, seconds, timeOfDay, words } from "../src/format";
 import { visible } from "../src/text";
 import { flatten } from "../src/view/flatten";
 
@@ -75,10 +74,34 @@ describe("status", () => {
   });
 });
 
-describe("the stream's address", () => {
-  it("asks for a verdict only when one is chosen", () => {
-    expect(streamUrl("ALL")).toBe("/api/v1/flows/stream?last=200");
-    expect(streamUrl("DROPPED")).toBe("/api/v1/flows/stream?last=200&verdict=DROPPED");
+describe("amounts at a glance", () => {
+  it("have the unit that fits", () => {
+    expect(["0", "999", "1500", 123_456, "2000000000"].map((size) => plain(bytes(size)))).toEqual([
+      "0 B",
+      "999 B",
+      "1.5 kB",
+      "123 kB",
+      "2.0 GB",
+    ]);
+    expect([0, 340, 12_500, 2_000_000].map((time) => plain(micros(time)))).toEqual([
+      "0 µs",
+      "340 µs",
+      "12.5 ms",
+      "2.0 s",
+    ]);
+    expect(["0.0123s", "59.5s", "61s", "7322.9s", "x"].map((time) => plain(seconds(time)))).toEqual(
+      ["12.3 ms", "59.5 s", "1 min 1 s", "2 h 2 min 2 s", ""],
+    );
+  });
+});
+
+describe("the modes of endpoints", () => {
+  it("are counted, and said to be all enforced only when they are", () => {
+    expect(modes([{ mode: "enforce" }, { mode: "audit" }, { mode: "enforce" }])).toEqual({
+      text: "2 enforce, 1 audit",
+      allEnforce: false,
+    });
+    expect(modes([{ mode: "enforce" }]).allEnforce).toBe(true);
   });
 });
 

@@ -1,11 +1,14 @@
 import { describe, expect, it } from "vitest";
-import { REPLAY } from "../src/api/stream";
+import { PASTS } from "../src/flow/asked";
 import { FlowLog } from "../src/flow/log";
 import type { Row } from "../src/flow/row";
 import { message, run } from "./samples";
 
 function uuids(log: FlowLog): string[] {
-  const name = (row: Row) => (row.kind === "flow" ? (row.response.flow.uuid ?? "") : "gap");
+  const name = (row: Row) => {
+    if (row.kind === "event") return row.text;
+    return row.kind === "flow" ? (row.response.flow.uuid ?? "") : "gap";
+  };
   return [...log.rows.newestFirst()].map(name);
 }
 
@@ -91,11 +94,37 @@ describe("a stream that was opened again", () => {
   it("stops looking for repeats once the past is through", () => {
     const log = new FlowLog();
     log.opened(0);
-    log.take(message(run(0, REPLAY)), 0);
+    log.take(message(run(0, PASTS[0])), 0);
     log.opened(5_000);
-    log.take(message(run(0, REPLAY)), 5_000);
+    log.take(message(run(0, PASTS[0])), 5_000);
     log.take(message(run(0, 1)), 5_000);
-    expect(log.rows.length).toBe(REPLAY + 1);
+    expect(log.rows.length).toBe(PASTS[0] + 1);
+  });
+
+  it("knows that nothing is missing when the daemon goes on where it was", () => {
+    const log = new FlowLog();
+    log.opened(0);
+    log.take(message(run(0, 2)), 0, "17.3");
+    log.opened(5_000);
+    log.take(
+      JSON.stringify({ ...JSON.parse(message(run(2, 1))), start: { from_seq: "18" } }),
+      5_000,
+    );
+    expect(uuids(log)).toEqual(["u2", "u1", "u0"]);
+  });
+
+  it("says how much may be missing when the daemon begins later", () => {
+    const log = new FlowLog();
+    log.opened(0);
+    log.take(message(run(0, 1)), 0, "17");
+    log.opened(5_000);
+    log.take(
+      JSON.stringify({ ...JSON.parse(message(run(9, 1))), start: { from_seq: "21" } }),
+      5_000,
+    );
+    const rows = [...log.rows.newestFirst()];
+    expect(uuids(log)).toEqual(["u9", "gap", "u0"]);
+    expect(rows[1]).toMatchObject({ text: expect.stringContaining("up to 3 flows") });
   });
 
   it("leaves the repeated past out of the rate", () => {
@@ -106,5 +135,48 @@ describe("a stream that was opened again", () => {
     log.take(message(run(100, 50)), 12_000);
     expect(log.rate.perSecond(12_000)).toBe(10);
     expect(log.rate.perSecond(20_000)).toBe(0);
+  });
+});
+
+describe("the timeline", () => {
+  const started = (number: number, time: string) => ({
+    event: { number: String(number), time, started: { version: `v${number}` } },
+  });
+  const batch = (flows: unknown[], events: unknown[]) =>
+    JSON.stringify({ flows, lost: "0", events });
+
+  it("stands among the flows, each event before the flow it came before", () => {
+    const log = new FlowLog();
+    log.opened(0);
+    const events = [
+      { at: 1, ...started(0, "2026-03-01T00:00:00Z") },
+      { at: 2, ...started(1, "2026-03-01T00:00:01Z") },
+      { ...started(2, "2026-03-01T00:00:02Z"), at: 2 },
+    ];
+    log.take(batch(run(0, 2), events), 0);
+    expect(uuids(log)).toEqual([
+      "flowd v2 started",
+      "flowd v1 started",
+      "u1",
+      "flowd v0 started",
+      "u0",
+    ]);
+  });
+
+  it("is not repeated by a reopened stream, and begins anew with the daemon", () => {
+    const log = new FlowLog();
+    const events = [started(0, "2026-03-01T00:00:00Z"), started(1, "2026-03-01T00:00:01Z")];
+    log.take(batch([], events), 0);
+    log.take(batch([], events), 0);
+    expect(log.rows.length).toBe(2);
+    log.take(batch([], [started(0, "2026-03-01T01:00:00Z")]), 0);
+    expect(log.rows.length).toBe(3);
+  });
+
+  it("says when events were gone", () => {
+    const log = new FlowLog();
+    log.take(JSON.stringify({ flows: [], events_lost: "7" }), 0);
+    expect(log.eventsLost).toBe(7n);
+    expect(uuids(log)).toEqual(["gap"]);
   });
 });

@@ -10,7 +10,7 @@ class FakeStream {
   static opened: FakeStream[] = [];
   readyState = 0;
   onopen = () => {};
-  onmessage: (event: { data: string }) => void = () => {};
+  onmessage: (event: { data: string; lastEventId: string }) => void = () => {};
   onerror = () => {};
 
   constructor(readonly url: string) {
@@ -36,6 +36,7 @@ const STATUS = {
 let live: Live;
 let page: HTMLElement;
 let loggedIn: boolean;
+let asked: string[];
 
 const json = (code: number, body: unknown) => new Response(JSON.stringify(body), { status: code });
 
@@ -44,8 +45,57 @@ function daemon(url: string, init?: RequestInit): Response {
     loggedIn = init?.body === '{"token":"right"}';
     return loggedIn ? new Response(null, { status: 204 }) : json(401, { error: "not the token" });
   }
-  return loggedIn ? json(200, STATUS) : json(401, { error: "log in first" });
+  if (!loggedIn) return json(401, { error: "log in first" });
+  if (url.startsWith("/api/v1/why?")) {
+    asked.push(url);
+    return url.includes("uuid=d1") ? json(200, WHY) : json(404, { error: "it has left the log" });
+  }
+  if (url.startsWith("/api/v1/flows?")) {
+    return url.includes("port=x") ? json(400, { error: "x is no port" }) : json(200, []);
+  }
+  return json(200, STATUS);
 }
+
+const WHY = {
+  ends: [
+    {
+      direction: "INGRESS",
+      endpoint: "shop/backend",
+      basis: "FLOW",
+      verdict: "DROPPED",
+      reason: "default_denied",
+      help: "No rule allows it.",
+      default_denied_by: [
+        {
+          policy: {
+            kind: "CiliumNetworkPolicy",
+            namespace: "shop",
+            name: "backend",
+            file: "b.yaml",
+            line: 2,
+          },
+          because: ["spec denies what its ingress rule does not allow"],
+        },
+      ],
+      near_misses: [
+        {
+          rule: {
+            kind: "CiliumNetworkPolicy",
+            namespace: "shop",
+            name: "backend",
+            file: "b.yaml",
+            line: 7,
+          },
+          path: "spec.ingress[0]",
+          missed: [{ what: "the port 8081", hint: "8080?" }],
+        },
+      ],
+      suggestion: "kind: CiliumNetworkPolicy\nspec: {}\n",
+      decided_generation: 7,
+      current_generation: 7,
+    },
+  ],
+};
 
 const find = <T extends Element>(selector: string): T => {
   const found = page.querySelector<T>(selector);
@@ -74,13 +124,14 @@ async function showFlows(data: string): Promise<void> {
   await enter("right");
   await eventually(() => find("table[role=grid]"));
   stream().onopen();
-  stream().onmessage({ data });
+  stream().onmessage({ data, lastEventId: "" });
   await eventually(() => find("tr.flow"));
 }
 
 beforeEach(() => {
   FakeStream.opened = [];
   loggedIn = false;
+  asked = [];
   vi.stubGlobal("EventSource", FakeStream);
   vi.stubGlobal("fetch", async (url: string, init?: RequestInit) => daemon(url, init));
   page = document.createElement("div");
@@ -127,9 +178,9 @@ it("draws a window of a long log and tells its whole length", async () => {
 
 it("holds still while paused and catches up after", async () => {
   await showFlows(message(run(0, 1)));
-  const button = find<HTMLButtonElement>(".toolbar button");
+  const button = find<HTMLButtonElement>(".toolbar .pause");
   button.click();
-  stream().onmessage({ data: message(run(1, 5), 2) });
+  stream().onmessage({ data: message(run(1, 5), 2), lastEventId: "" });
   await eventually(() => expect(find(".counts").textContent).toContain("6 new since the pause"));
   expect(page.querySelectorAll("tr.flow")).toHaveLength(1);
   button.click();
@@ -140,7 +191,7 @@ it("holds still while paused and catches up after", async () => {
 it("opens a new stream for another verdict", async () => {
   await showFlows(message(run(0, 1)));
   const before = stream();
-  live.choose("DROPPED");
+  live.ask({ verdict: "DROPPED" });
   expect(before.readyState).toBe(FakeStream.CLOSED);
   expect(stream().url).toContain("verdict=DROPPED");
   await eventually(() => expect(page.querySelectorAll("tr.flow")).toHaveLength(0));
@@ -160,4 +211,91 @@ it("says that the stream is interrupted while the browser tries again", async ()
   await eventually(() => expect(find(".status").textContent).toContain("reconnecting"));
   stream().onopen();
   await eventually(() => expect(find(".status").textContent).toContain("Streamlive"));
+});
+
+const flow = { extensions: { event: "DROP", reason: "default_denied" } };
+
+it("explains the chosen flow: what denied it, what almost allowed it, what would", async () => {
+  await showFlows(message([dropped(flow)]));
+  find<HTMLElement>("tr.flow").click();
+  await eventually(() => find(".why article"));
+  const why = find(".why").textContent;
+  for (const words of [
+    "ingress of shop/backend: DROPPED default denied",
+    "judged by generation 7, still in force",
+    "CiliumNetworkPolicy/shop/backend b.yaml:2",
+    "spec denies what its ingress rule does not allow",
+    "spec.ingress[0]",
+    "the port 8081 8080?",
+  ]) {
+    expect(why).toContain(words);
+  }
+  expect(find(".why pre").textContent).toBe("kind: CiliumNetworkPolicy\nspec: {}");
+  expect(asked).toHaveLength(1);
+});
+
+it("says why it cannot be explained", async () => {
+  await showFlows(message([dropped({ ...flow, uuid: "gone" })]));
+  find<HTMLElement>("tr.flow").click();
+  await eventually(() => expect(find(".why .error").textContent).toBe("it has left the log"));
+});
+
+it("asks the daemon for terms, and for one thing of the chosen flow alone", async () => {
+  await showFlows(message([dropped(flow)]));
+  const search = find<HTMLInputElement>("#search");
+  search.value = "ns:shop tcp";
+  search.dispatchEvent(new Event("input", { bubbles: true }));
+  find("form.toolbar").dispatchEvent(new Event("submit", { bubbles: true, cancelable: true }));
+  await eventually(() => expect(stream().url).toContain("namespace=shop"));
+  await eventually(() => expect(find<HTMLInputElement>("#search").value).toBe("tcp"));
+  stream().onopen();
+  stream().onmessage({ data: message([dropped(flow)]), lastEventId: "" });
+  await eventually(() => find<HTMLElement>("tr.flow").click());
+  await eventually(() => find(".only button"));
+  find<HTMLButtonElement>(".only button").click();
+  await eventually(() => expect(stream().url).toContain("pod=other%2Fstranger"));
+  find<HTMLButtonElement>(".term").click();
+  await eventually(() => expect(stream().url).not.toContain("namespace"));
+});
+
+it("says what the daemon has against a term and stops asking", async () => {
+  await showFlows(message(run(0, 1)));
+  live.only({ key: "port", value: "x" });
+  const refused = stream();
+  refused.readyState = FakeStream.CLOSED;
+  refused.onerror();
+  await eventually(() => expect(find("[role=alert]").textContent).toContain("x is no port"));
+  expect(stream()).toBe(refused);
+});
+
+it("shows the timeline among the flows, to be chosen like them", async () => {
+  await showFlows(message(run(0, 1)));
+  const event = {
+    number: "4",
+    time: "2026-03-01T12:34:57Z",
+    generation: { generation: 9, endpoints: 2 },
+  };
+  stream().onmessage({
+    data: JSON.stringify({ flows: [], events: [{ at: 0, event }] }),
+    lastEventId: "1.5",
+  });
+  await eventually(() =>
+    expect(find("tr.event").textContent).toContain("generation 9 is in force on 2"),
+  );
+  const key = new KeyboardEvent("keydown", { key: "ArrowDown", bubbles: true });
+  find("table[role=grid]").dispatchEvent(key);
+  await eventually(() =>
+    expect(find("aside.details").textContent).toContain("generation.endpoints"),
+  );
+  find<HTMLInputElement>("input[type=checkbox]").click();
+  await eventually(() => expect(stream().url).not.toContain("events"));
+});
+
+it("says how far back the table goes", async () => {
+  const start = { oldest_seq: "5", oldest_time: "2026-03-01T12:00:00Z", from_seq: "905" };
+  await showFlows(JSON.stringify({ ...JSON.parse(message(run(0, 1))), start }));
+  const begin = find(".begin").textContent?.replaceAll("\u202f", " ");
+  expect(begin).toContain(
+    "900 older flows are in it, which begins at 12:00:00.000; 5 older ones have left it",
+  );
 });

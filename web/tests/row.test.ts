@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { flowKey, flowRow, peer, policies, service } from "../src/flow/row";
+import { connectionFacts, processFacts, shadowWords } from "../src/flow/words";
 import { dropped } from "./samples";
 
 describe("a flow as a row", () => {
@@ -117,5 +118,47 @@ describe("flowKey", () => {
     };
     expect(at("2026-03-01T00:00:00Z")).toBe(at("2026-03-01T00:00:00Z"));
     expect(at("2026-03-01T00:00:00Z")).not.toBe(at("2026-03-01T00:00:01Z"));
+  });
+});
+
+describe("what flowd says beyond Hubble", () => {
+  const extension = {
+    event: "CLOSE",
+    connection_state: "RESET",
+    reset_by: "REMOTE",
+    duration: "1.2s",
+    sent_bytes: "1500",
+    received_bytes: "340",
+    retransmits: 2,
+    rtt_us: 340,
+    process: { pid: 4711, name: "nginx", user: "www", user_id: 33 },
+    attribution: "INHERITED",
+    shadow: {
+      verdict: "DROPPED",
+      default_denied_by: [{ kind: "NetworkPolicy", namespace: "shop", name: "db" }],
+    },
+    shadow_changed: true,
+  };
+
+  it("is in the row: the process, how it ended, and what a shadow policy would do", () => {
+    const row = flowRow(1, dropped({ verdict: "FORWARDED", extensions: extension }));
+    expect(row.process).toBe("nginx[4711]");
+    expect(row.summary.replaceAll("\u202f", " ")).toBe(
+      "reset by the other end after 1.2 s, 1.5 kB out, 340 B in, 2 sent again",
+    );
+    expect(row.reason).toContain(
+      "shadow: would be DROPPED by default deny of NetworkPolicy/shop/db",
+    );
+    expect(row.haystack).toContain("nginx[4711]");
+  });
+
+  it("leaves out what was not measured, and says what is not known", () => {
+    const facts = new Map(connectionFacts({ event: "OPEN", connection_state: "NEW" }));
+    expect(facts.get("Round trip")).toBe("");
+    expect(facts.get("Sent again")).toBe("");
+    expect(processFacts({})).toEqual([["Process", "it is not known"]]);
+    expect(Object.fromEntries(processFacts(extension)).User).toBe("www (33)");
+    expect(shadowWords({ ...extension, shadow_changed: false })).toContain("DROPPED too by");
+    expect(shadowWords(undefined)).toBe("");
   });
 });

@@ -1,5 +1,6 @@
-/** The daemon's HTTP interface: login and status. Same origin, session by cookie. */
+/** The daemon's HTTP interface: login, status, and why a flow is as it is. Same origin, session by cookie. */
 import type { Status } from "./status";
+import type { WhyResponse } from "./why";
 
 export type LoginAnswer = { ok: true } | { ok: false; error: string };
 
@@ -39,6 +40,32 @@ export async function fetchStatus(): Promise<StatusAnswer> {
     return { kind: "status", status: (await answer.json()) as Status };
   } catch {
     return { kind: "error", error: UNREACHABLE };
+  }
+}
+
+export type WhyAnswer = { ok: true; why: WhyResponse } | { ok: false; error: string };
+
+/** Asks what decided on the flow of this uuid. */
+export async function fetchWhy(uuid: string, signal: AbortSignal): Promise<WhyAnswer> {
+  try {
+    const query = new URLSearchParams({ uuid });
+    const answer = await fetch(`/api/v1/why?${query}`, { cache: "no-store", signal });
+    if (!answer.ok) return { ok: false, error: await errorOf(answer) };
+    return { ok: true, why: (await answer.json()) as WhyResponse };
+  } catch {
+    return { ok: false, error: UNREACHABLE };
+  }
+}
+
+/** What the daemon has against what is asked for, in its words; nothing when it has nothing. */
+export async function refusalOf(query: URLSearchParams): Promise<string> {
+  const trial = new URLSearchParams(query);
+  trial.set("last", "1");
+  try {
+    const answer = await fetch(`/api/v1/flows?${trial}`, { cache: "no-store" });
+    return answer.status === 400 ? await errorOf(answer) : "";
+  } catch {
+    return "";
   }
 }
 

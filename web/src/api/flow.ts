@@ -1,4 +1,6 @@
 /** The flow as it crosses the wire: protojson of Hubble's `flow.Flow` in proto field names. Unset fields are absent, so every field is optional here. */
+import type { U64 } from "./status";
+import type { TimelineEvent } from "./timeline";
 
 export interface Workload {
   kind?: string;
@@ -61,12 +63,70 @@ export interface Flow {
   extensions?: FlowExtension;
 }
 
+/** A rule of a policy, or a policy, and where it is written. */
+export interface PolicyRef {
+  kind?: string;
+  namespace?: string;
+  name?: string;
+  file?: string;
+  line?: number;
+}
+
+export interface RuleRef extends PolicyRef {
+  index?: number;
+  direction?: string;
+  action?: string;
+}
+
+export interface Process {
+  pid?: number;
+  name?: string;
+  executable?: string;
+  user_id?: number;
+  user?: string;
+  started?: string;
+  unit?: string;
+  container?: string;
+}
+
+/** What would have become of a flow were the shadow policies enforced. */
+export interface ShadowVerdict {
+  verdict?: string;
+  reason?: string;
+  rules?: RuleRef[];
+  default_denied_by?: PolicyRef[];
+}
+
 /** `flowd.v1.FlowExtension` beside its `@type`; only what the page has words for. The rest is shown as it comes. */
 export interface FlowExtension {
+  event?: string;
+  /** Counted on the workload's device: sent by it, received by it. */
+  sent_packets?: U64;
+  sent_bytes?: U64;
+  received_packets?: U64;
+  received_bytes?: U64;
+  created?: string;
+  packets_told?: U64;
+  deferred?: boolean;
+  policy_generation?: number;
+  connection_state?: string;
   /** flowd's own name of the verdict's reason. */
   reason?: string;
+  rules?: RuleRef[];
   /** The policies that switched the workload to default deny, when no rule decided. */
-  default_denied_by?: Policy[];
+  default_denied_by?: PolicyRef[];
+  seeded?: boolean;
+  cidr?: string;
+  /** Seconds as protojson has them, such as `1.5s`. */
+  duration?: string;
+  reset_by?: string;
+  handshake_rtt_us?: number;
+  rtt_us?: number;
+  retransmits?: number;
+  process?: Process;
+  attribution?: string;
+  shadow?: ShadowVerdict;
+  shadow_changed?: boolean;
   [field: string]: unknown;
 }
 
@@ -77,8 +137,24 @@ export interface FlowResponse {
   time?: string;
 }
 
+/** How far back a stream begins, as `flowd.v1.Coverage`. */
+export interface Coverage {
+  oldest_seq?: U64;
+  oldest_time?: string;
+  from_seq?: U64;
+}
+
+/** An event of the timeline, and how many flows of the same message come before it. */
+export interface PlacedEvent {
+  at?: number;
+  event?: TimelineEvent;
+}
+
 /** One message of the stream. `lost` counts flows the daemon could not hand to this reader since the last message. */
 export interface FlowMessage {
   flows?: FlowResponse[];
-  lost?: number | string;
+  lost?: U64;
+  events?: PlacedEvent[];
+  events_lost?: U64;
+  start?: Coverage;
 }

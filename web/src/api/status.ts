@@ -17,6 +17,9 @@ export interface EndpointStatus {
   desired_generation?: U64;
   enforced_generation?: U64;
   policies?: string[];
+  addresses?: string[];
+  /** Who set the mode, in words. */
+  mode_source?: string;
 }
 
 export interface PolicyStatus {
@@ -27,6 +30,28 @@ export interface PolicyStatus {
   line?: number;
   valid?: boolean;
   problems?: string[];
+  endpoints_selected?: number;
+  hits?: U64;
+  last_hit?: string;
+  /** Judged beside the enforced policies, never enforced. */
+  shadow?: boolean;
+  shadow_counts?: ShadowCounts;
+}
+
+export interface ShadowCounts {
+  matched?: U64;
+  would_drop?: U64;
+  would_allow?: U64;
+  last_hit?: string;
+  since?: string;
+}
+
+export interface ExporterStatus {
+  name?: string;
+  exported?: U64;
+  lag?: U64;
+  lost?: U64;
+  problem?: string;
 }
 
 export interface SourceError {
@@ -56,7 +81,22 @@ export interface Status {
   policies?: PolicyStatus[];
   /** Files that could not be read or are wrong. */
   source_errors?: SourceError[];
-  ledger?: { rows?: LedgerRow[]; lost?: U64; deferred_pending?: U64; balanced?: boolean };
+  ledger?: Ledger;
+  exporters?: ExporterStatus[];
+  /** What the doors have turned away. */
+  refused?: { reason?: string; count?: U64 }[];
+}
+
+export interface Ledger {
+  rows?: LedgerRow[];
+  lost?: U64;
+  deferred_pending?: U64;
+  balanced?: boolean;
+  undecodable?: U64;
+  log_flows?: U64;
+  log_capacity?: U64;
+  log_first_seq?: U64;
+  losses?: { source?: string; count?: U64 }[];
 }
 
 /** Whether an endpoint's packets are being judged by flowd now. */
@@ -85,6 +125,14 @@ function policyTitle(policy: PolicyStatus): string {
   return [policy.kind, policy.namespace, policy.name].filter((part) => part).join("/");
 }
 
+/** How many endpoints have each mode, in words; whether any is not enforced. */
+export function modes(endpoints: EndpointStatus[]): { text: string; allEnforce: boolean } {
+  const counts = new Map<string, number>();
+  for (const { mode = "unknown" } of endpoints) counts.set(mode, (counts.get(mode) ?? 0) + 1);
+  const parts = [...counts].map(([mode, amount]) => `${amount} ${mode}`);
+  return { text: parts.join(", "), allEnforce: [...counts.keys()].every((m) => m === "enforce") };
+}
+
 /** How far enforcement is behind what was asked for, over all endpoints. */
 export interface Generations {
   desired: bigint;
@@ -107,7 +155,7 @@ export function generations(endpoints: EndpointStatus[]): Generations | null {
 }
 
 /** A u64 of protojson as an exact number; what is absent or no number counts as zero. */
-export function whole(value: U64 | undefined): bigint {
+export function whole(value: unknown): bigint {
   const digits = String(value ?? "0");
   return /^\d{1,20}$/.test(digits) ? BigInt(digits) : 0n;
 }

@@ -1,26 +1,17 @@
 /** The live stream of flows: an `EventSource` that is opened again when the browser gives up on it. */
-import type { VerdictChoice } from "../flow/filter";
 
 export type LinkState = "connecting" | "live" | "reconnecting";
-
-/** How many past flows a fresh stream starts with. */
-export const REPLAY = 200;
 
 const FIRST_WAIT_MS = 1_000;
 const LONGEST_WAIT_MS = 10_000;
 
 export interface StreamListener {
   opened(): void;
-  message(data: string): void;
+  /** `id` is where the stream is: the number of the newest flow, then a dot and that of the next event. */
+  message(data: string, id: string): void;
   state(state: LinkState): void;
-  /** The daemon refused the stream; `EventSource` does not say why, so the listener asks the status for it. */
+  /** The daemon refused the stream; `EventSource` does not say why, so the listener finds out. */
   refused(): void;
-}
-
-export function streamUrl(verdict: VerdictChoice): string {
-  const query = new URLSearchParams({ last: String(REPLAY) });
-  if (verdict !== "ALL") query.set("verdict", verdict);
-  return `/api/v1/flows/stream?${query}`;
 }
 
 export class FlowStream {
@@ -29,7 +20,7 @@ export class FlowStream {
   #wait = FIRST_WAIT_MS;
 
   constructor(
-    private readonly verdict: VerdictChoice,
+    private readonly query: URLSearchParams,
     private readonly listener: StreamListener,
   ) {}
 
@@ -45,14 +36,15 @@ export class FlowStream {
   }
 
   #connect(): void {
-    const source = new EventSource(streamUrl(this.verdict));
+    const source = new EventSource(`/api/v1/flows/stream?${this.query}`);
     this.#source = source;
     source.onopen = () => {
       this.#wait = FIRST_WAIT_MS;
       this.listener.opened();
       this.listener.state("live");
     };
-    source.onmessage = (event: MessageEvent<string>) => this.listener.message(event.data);
+    source.onmessage = (event: MessageEvent<string>) =>
+      this.listener.message(event.data, event.lastEventId);
     source.onerror = () => {
       this.listener.state("reconnecting");
       if (source.readyState === EventSource.CLOSED) this.#reopenLater();
@@ -60,8 +52,8 @@ export class FlowStream {
   }
 
   #reopenLater(): void {
-    this.listener.refused();
     this.#timer = setTimeout(() => this.#connect(), this.#wait);
     this.#wait = Math.min(this.#wait * 2, LONGEST_WAIT_MS);
+    this.listener.refused();
   }
 }

@@ -1,9 +1,5 @@
-/** Which rows are shown. The daemon filters by verdict before it sends; the text filter works on what has arrived. */
+/** Which of the rows that have arrived are shown. */
 import type { Row } from "./row";
-
-export const VERDICTS = ["ALL", "FORWARDED", "DROPPED", "AUDIT"] as const;
-
-export type VerdictChoice = (typeof VERDICTS)[number];
 
 /** Keeps the rows in which every word of the query occurs. Gaps stay: a filter must not hide a loss. */
 export function matching(rows: Iterable<Row>, query: string): Row[] {

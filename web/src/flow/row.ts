@@ -2,6 +2,8 @@
 import type { Endpoint, Flow, FlowResponse, Layer4, Policy } from "../api/flow";
 import { timeOfDay, words } from "../format";
 import { visible } from "../text";
+import type { EventRow } from "./event";
+import { closing, processName, shadowWords } from "./words";
 
 // Labels are searched, so they are kept twice; a workload may carry very many.
 const LONGEST_LABELS = 2_048;
@@ -17,6 +19,8 @@ export interface FlowRow {
   direction: string;
   verdict: string;
   reason: string;
+  /** The process at the workload's end. */
+  process: string;
   summary: string;
   /** Every word of the row in lower case, which the text filter searches. */
   haystack: string;
@@ -30,7 +34,10 @@ export interface GapRow {
   text: string;
 }
 
-export type Row = FlowRow | GapRow;
+export type Row = FlowRow | EventRow | GapRow;
+
+/** A row that can be looked at more closely. */
+export type Choice = FlowRow | EventRow;
 
 export function flowRow(id: number, response: FlowResponse & { flow: Flow }): FlowRow {
   const flow = response.flow;
@@ -42,7 +49,8 @@ export function flowRow(id: number, response: FlowResponse & { flow: Flow }): Fl
     direction: direction(flow),
     verdict: visible(flow.verdict ?? "UNKNOWN"),
     reason: reason(flow),
-    summary: visible(flow.Summary ?? ""),
+    process: processName(flow.extensions?.process),
+    summary: closing(flow.extensions) || visible(flow.Summary ?? ""),
   };
   const addresses = `${visible(flow.IP?.source)} ${visible(flow.IP?.destination)}`;
   const labels = [...(flow.source?.labels ?? []), ...(flow.destination?.labels ?? [])];
@@ -101,12 +109,13 @@ function direction(flow: Flow): string {
   return visible(flow.is_reply === true ? `${way} reply`.trim() : way);
 }
 
-/** Why: the reason in flowd's own words, or Hubble's where those are missing, then the policies that decided. An allowed flow needs no reason beside its policy. */
+/** Why: the reason in flowd's own words, or Hubble's where those are missing, then the policies that decided. An allowed flow needs no reason beside its policy. What a shadow policy would do otherwise comes last. */
 function reason(flow: Flow): string {
   const decided = policies(flow).join(", ");
-  if (flow.verdict === "FORWARDED" && decided !== "") return visible(decided);
-  const named = words(String(flow.extensions?.reason || flow.drop_reason_desc || ""));
-  return visible([named, decided].filter((part) => part !== "").join(" · "));
+  const plain = flow.verdict === "FORWARDED" && decided !== "";
+  const named = plain ? "" : words(String(flow.extensions?.reason || flow.drop_reason_desc || ""));
+  const shadow = flow.extensions?.shadow_changed ? shadowWords(flow.extensions) : "";
+  return visible([named, decided, shadow].filter((part) => part !== "").join(" · "));
 }
 
 /** The policies that decided, each once: those that denied, else those that allowed, else those that made it a default deny. */

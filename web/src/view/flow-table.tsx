@@ -1,8 +1,11 @@
 /** The live flow table, newest first. Only rows in sight are in the document. */
 import { type Signal, useSignal } from "@preact/signals";
 import { useLayoutEffect, useRef } from "preact/hooks";
+import { whole } from "../api/status";
+import type { EventRow } from "../flow/event";
 import { matching } from "../flow/filter";
-import type { FlowRow, Row } from "../flow/row";
+import type { Choice, Row } from "../flow/row";
+import { count, timeOfDay } from "../format";
 import type { Live } from "../live";
 import { scrollTo, windowOf } from "./window";
 
@@ -17,12 +20,13 @@ const COLUMNS = [
   ["direction", "Direction"],
   ["verdict", "Verdict"],
   ["reason", "Reason, policy"],
+  ["process", "Process"],
   ["summary", "Summary"],
 ] as const;
 
 interface Props {
   live: Live;
-  chosen: Signal<FlowRow | null>;
+  chosen: Signal<Choice | null>;
 }
 
 export function FlowTable({ live, chosen }: Props) {
@@ -44,6 +48,7 @@ export function FlowTable({ live, chosen }: Props) {
   return (
     <section class="flows" ref={box} onScroll={sight.measure} aria-label="Live flows">
       <table
+        id="flows"
         // biome-ignore lint/a11y/noNoninteractiveElementToInteractiveRole: a grid is a table whose rows can be chosen by keyboard
         role="grid"
         tabIndex={0}
@@ -70,6 +75,7 @@ export function FlowTable({ live, chosen }: Props) {
         </tbody>
       </table>
       {rows.length === 0 && <p class="empty">{emptyText(live)}</p>}
+      <p class="begin">{beginText(live)}</p>
     </section>
   );
 }
@@ -83,7 +89,27 @@ function emptyText(live: Live): string {
   if (live.query.value.trim() !== "" && live.log.rows.length > 0) {
     return "No flow here has these words.";
   }
+  const { verdict, shadow, terms } = live.asked.value;
+  if (verdict !== "ALL" || shadow !== "" || terms.length > 0) {
+    return "No flow in the log is like this yet.";
+  }
   return "No flow yet. Flows appear as guarded workloads talk.";
+}
+
+/** How far back the table goes, so that nobody takes its end for that of the log. */
+function beginText(live: Live): string {
+  const { begin, rows } = live.log;
+  if (begin === null) return "";
+  const oldest = whole(begin.oldest_seq);
+  const from = whole(begin.from_seq);
+  const gone = oldest > 0n ? `; ${count(oldest)} older ones have left it` : "";
+  const since = begin.oldest_time ? `, which begins at ${timeOfDay(begin.oldest_time)}` : "";
+  if (rows.fellOff > 0)
+    return "Older rows fell off this page; ask for less, or search from flowctl.";
+  if (from > oldest) {
+    return `Looked back over the log as far as asked: ${count(from - oldest)} older flows are in it${since}${gone}. More under Past.`;
+  }
+  return `The log begins here${since.replace(", which begins", ",")}${gone}.`;
 }
 
 /** What part of the list is in sight. A reader who scrolled down keeps the rows in view while new ones come in above. */
@@ -137,11 +163,13 @@ function Line({ row, index, chosen }: { row: Row; index: number; chosen: Props["
       </tr>
     );
   }
+  if (row.kind === "event") return <EventLine row={row} index={index} chosen={chosen} />;
   const isChosen = chosen.value?.id === row.id;
+  const differs = row.response.flow.extensions?.shadow_changed ? " shadowed" : "";
   return (
     <tr
       id={`flow-${row.id}`}
-      class={`flow ${verdictClass(row.verdict)}`}
+      class={`flow ${verdictClass(row.verdict)}${differs}`}
       aria-rowindex={index}
       aria-selected={isChosen}
       onClick={() => (chosen.value = isChosen ? null : row)}
@@ -151,6 +179,30 @@ function Line({ row, index, chosen }: { row: Row; index: number; chosen: Props["
           {row[column]}
         </td>
       ))}
+    </tr>
+  );
+}
+
+interface EventProps {
+  row: EventRow;
+  index: number;
+  chosen: Props["chosen"];
+}
+
+function EventLine({ row, index, chosen }: EventProps) {
+  const isChosen = chosen.value?.id === row.id;
+  return (
+    <tr
+      id={`flow-${row.id}`}
+      class={row.bad ? "event failed" : "event"}
+      aria-rowindex={index}
+      aria-selected={isChosen}
+      onClick={() => (chosen.value = isChosen ? null : row)}
+    >
+      <td class="time">{row.time}</td>
+      <td colSpan={COLUMNS.length - 1} title={row.text}>
+        {row.text}
+      </td>
     </tr>
   );
 }
@@ -166,8 +218,8 @@ function verdictClass(verdict: string): string {
 export function nextChoice(
   key: string,
   rows: Row[],
-  chosen: FlowRow | null,
-): { row: FlowRow; index: number } | undefined {
+  chosen: Choice | null,
+): { row: Choice; index: number } | undefined {
   const here = rows.findIndex((row) => row.id === chosen?.id);
   const walk: Record<string, [start: number, step: 1 | -1]> = {
     ArrowDown: [here + 1, 1],
@@ -179,7 +231,7 @@ export function nextChoice(
   if (path === undefined) return undefined;
   for (let index = path[0]; index >= 0 && index < rows.length; index += path[1]) {
     const row = rows[index];
-    if (row?.kind === "flow") return { row, index };
+    if (row !== undefined && row.kind !== "gap") return { row, index };
   }
   return undefined;
 }

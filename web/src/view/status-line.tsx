@@ -1,6 +1,6 @@
 /** One line that says whether the node can be trusted now, and a panel behind it that says why. */
 import type { ComponentChildren } from "preact";
-import { generations, isProtected, problemsOf, type Status } from "../api/status";
+import { generations, isProtected, modes, problemsOf, type Status } from "../api/status";
 import type { LinkState } from "../api/stream";
 import { count, plural, rate } from "../format";
 import type { Live } from "../live";
@@ -71,6 +71,8 @@ function EndpointFacts({ status }: { status: Status }) {
   const endpoints = status.endpoints ?? [];
   const safe = endpoints.filter(isProtected).length;
   const generation = generations(endpoints);
+  const mode = modes(endpoints);
+  const shadows = (status.policies ?? []).filter((policy) => policy.shadow).length;
   return (
     <>
       <Fact name="Endpoints protected" tone={safe === endpoints.length ? "good" : "warn"}>
@@ -83,6 +85,12 @@ function EndpointFacts({ status }: { status: Status }) {
             : `${count(generation.enforced)} → ${count(generation.desired)}, ${generation.behind} behind`}
         </Fact>
       )}
+      {endpoints.length > 0 && (
+        <Fact name="Mode" tone={mode.allEnforce ? "plain" : "warn"}>
+          {visible(mode.text)}
+        </Fact>
+      )}
+      {shadows > 0 && <Fact name="Shadow policies">{shadows}</Fact>}
     </>
   );
 }
@@ -91,7 +99,7 @@ function LossFacts({ live }: { live: Live }) {
   const ledger = live.status.value?.ledger;
   const lost = count(ledger?.lost);
   const pending = count(ledger?.deferred_pending);
-  const { lost: lostHere, unreadable } = live.log;
+  const { lost: lostHere, eventsLost, unreadable } = live.log;
   return (
     <>
       <Fact name="Lost" tone={lost === "0" ? "plain" : "bad"}>
@@ -103,6 +111,11 @@ function LossFacts({ live }: { live: Live }) {
       {lostHere > 0n && (
         <Fact name="Lost by this page" tone="warn">
           {count(lostHere)}
+        </Fact>
+      )}
+      {eventsLost > 0n && (
+        <Fact name="Events lost here" tone="warn">
+          {count(eventsLost)}
         </Fact>
       )}
       {unreadable > 0 && (
