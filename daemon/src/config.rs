@@ -5,6 +5,7 @@ mod check;
 pub mod export;
 mod host;
 mod metrics;
+mod otlp;
 mod reloadable;
 
 use std::{

@@ -5,49 +5,12 @@ mod support;
 
 use std::{
     fs,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Child, Command, Output, Stdio},
 };
 
 use flowd_testbed::{PodSpec, traffic::TcpEcho};
-use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
-};
-use support::{PATIENCE, Scene, eventually, text, when};
-
-/// An authority that signs certificates into a directory.
-struct Authority {
-    issuer: CertifiedIssuer<'static, KeyPair>,
-    directory: PathBuf,
-}
-
-impl Authority {
-    fn new(directory: &Path, name: &str) -> Self {
-        let mut params = CertificateParams::default();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.distinguished_name.push(DnType::CommonName, name);
-        let key = KeyPair::generate().expect("a key");
-        let issuer = CertifiedIssuer::self_signed(params, key).expect("an authority");
-        fs::write(directory.join(format!("{name}.crt")), issuer.pem()).expect("written");
-        Self {
-            issuer,
-            directory: directory.to_owned(),
-        }
-    }
-
-    /// Writes `FILE.crt` and `FILE.key` for this name, each as a whole.
-    fn sign(&self, file: &str, name: &str, last_year: i32) {
-        let mut params = CertificateParams::new(vec![name.to_owned()]).expect("a name");
-        params.distinguished_name.push(DnType::CommonName, name);
-        params.not_before = date_time_ymd(2020, 1, 1);
-        params.not_after = date_time_ymd(last_year, 1, 1);
-        let key = KeyPair::generate().expect("a key");
-        let certificate = params.signed_by(&key, &self.issuer).expect("signed");
-        let path = |end: &str| self.directory.join(format!("{file}.{end}"));
-        support::put(&path("key"), &key.serialize_pem());
-        support::put(&path("crt"), &certificate.pem());
-    }
-}
+use support::{Authority, PATIENCE, Scene, eventually, text, when};
 
 /// A shop and a bank behind a TLS door, and everybody's certificates.
 struct Doors {
@@ -351,7 +314,7 @@ fn certificates_are_replaced_under_load_and_no_stream_drops() {
     // Another authority: whoever it did not vouch for stays outside, and who is inside stays.
     let next = Authority::new(&doors.files, "next");
     next.sign("server", "localhost", 2100);
-    support::put(&doors.files.join("ca.crt"), &next.issuer.pem());
+    support::put(&doors.files.join("ca.crt"), &next.pem());
     next.sign("operator", "operator.test", 2100);
     eventually("the new certificates count", || {
         let output = doors.ask(Some("operator"), &["status"]);

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use serde_json::Value;
 
+pub use super::otlp::{OtlpTarget, OtlpTls};
 use crate::enrich::DirectoryHandle;
 use crate::export::Plan;
 use crate::observe::filter;
@@ -62,14 +63,6 @@ const fn ten_megabytes() -> u64 {
 
 const fn five() -> usize {
     5
-}
-
-/// A collector.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct OtlpTarget {
-    /// Such as http://127.0.0.1:4317.
-    pub endpoint: String,
 }
 
 /// What flows are counted by.

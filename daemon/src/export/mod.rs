@@ -5,10 +5,12 @@
 //! it, and what it missed meanwhile is told exactly, in its output, the status and the metrics.
 
 mod aggregate;
+mod collector;
 mod counts;
 mod file;
 mod otlp;
 mod plan;
+mod secure;
 mod worker;
 
 #[cfg(test)]

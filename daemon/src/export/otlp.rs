@@ -1,126 +1,19 @@
-//! OTLP logs over gRPC: one record a flow, named as `flowctl observe -o otlp-json` names them.
-
-use std::time::Duration;
+//! Flows as OTLP logs: one record a flow, named as `flowctl observe -o otlp-json` names them.
 
 use flowd_proto::flow::{Flow, Verdict};
 use flowd_proto::observer::{ExportEvent, export_event::ResponseTypes};
 use flowd_proto::otlp::{self, Attribute, Severity};
-use http::uri::PathAndQuery;
-use opentelemetry_proto::tonic::collector::logs::v1::{
-    ExportLogsServiceRequest, ExportLogsServiceResponse,
-};
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{
     AnyValue, InstrumentationScope, KeyValue, any_value::Value,
 };
 use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
 use opentelemetry_proto::tonic::resource::v1::Resource;
-use tonic::client::Grpc;
-use tonic::transport::{Channel, Endpoint};
-use tonic::{Code, Request};
-use tonic_prost::ProstCodec;
 
 use crate::observe::flow::VERSION;
 
-/// How long a collector may take for a batch.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-const EXPORT: &str = "/opentelemetry.proto.collector.logs.v1.LogsService/Export";
-
-/// A collector; the connection is made when there is something to send, and again when it broke.
-#[derive(Debug)]
-pub(super) struct Collector {
-    endpoint: Endpoint,
-    channel: Option<Channel>,
-}
-
-/// What became of a batch.
-pub(super) enum Sent {
-    All,
-    /// So many were not wanted, and will not be: trying again is of no use.
-    Rejected(u64, String),
-    /// To be tried again.
-    Later(String),
-}
-
-impl Collector {
-    pub(super) fn new(address: &str) -> Result<Self, String> {
-        if !address.starts_with("http://") {
-            return Err(format!(
-                "otlp.endpoint: {address:?} is not http://HOST:PORT; for TLS, run a collector \
-                 beside flowd that speaks it onwards"
-            ));
-        }
-        let endpoint = Endpoint::from_shared(address.to_owned())
-            .map_err(|error| format!("otlp.endpoint: {address}: {error}"))?;
-        Ok(Self {
-            endpoint: endpoint.timeout(PATIENCE).connect_timeout(PATIENCE),
-            channel: None,
-        })
-    }
-
-    pub(super) async fn send(&mut self, batch: &[ExportEvent]) -> Sent {
-        let endpoint = &self.endpoint;
-        let channel = self.channel.get_or_insert_with(|| endpoint.connect_lazy());
-        let mut client = Grpc::new(channel.clone());
-        if let Err(error) = client.ready().await {
-            return Sent::Later(format!("{}: {}", endpoint.uri(), causes(&error)));
-        }
-        let codec: ProstCodec<ExportLogsServiceRequest, ExportLogsServiceResponse> =
-            ProstCodec::default();
-        let path = PathAndQuery::from_static(EXPORT);
-        match client
-            .unary(Request::new(request(batch)), path, codec)
-            .await
-        {
-            Ok(answer) => match answer.into_inner().partial_success {
-                Some(part) if part.rejected_log_records > 0 => {
-                    let count = u64::try_from(part.rejected_log_records).unwrap_or(0);
-                    Sent::Rejected(count, part.error_message)
-                }
-                Some(_) | None => Sent::All,
-            },
-            Err(status) if is_lasting(status.code()) => {
-                Sent::Rejected(batch.len() as u64, status.message().to_owned())
-            }
-            Err(status) => Sent::Later(format!("{}: {}", endpoint.uri(), causes(&status))),
-        }
-    }
-}
-
-/// What the specification of OTLP says is of no use to be tried again.
-fn is_lasting(code: Code) -> bool {
-    match code {
-        Code::InvalidArgument
-        | Code::NotFound
-        | Code::AlreadyExists
-        | Code::PermissionDenied
-        | Code::Unauthenticated
-        | Code::FailedPrecondition
-        | Code::Unimplemented
-        | Code::Internal => true,
-        Code::Ok
-        | Code::Cancelled
-        | Code::Unknown
-        | Code::DeadlineExceeded
-        | Code::ResourceExhausted
-        | Code::Aborted
-        | Code::OutOfRange
-        | Code::Unavailable
-        | Code::DataLoss => false,
-    }
-}
-
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(this) = cause {
-        text = format!("{text}: {this}");
-        cause = this.source();
-    }
-    text
-}
-
-fn request(batch: &[ExportEvent]) -> ExportLogsServiceRequest {
+/// A batch as a collector takes it.
+pub(super) fn request(batch: &[ExportEvent]) -> ExportLogsServiceRequest {
     let node = batch.first().map(|event| event.node_name.as_str());
     let resource = Resource {
         attributes: vec![

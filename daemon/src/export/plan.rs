@@ -6,8 +6,8 @@ use std::time::Duration;
 use flowd_proto::flow::FlowFilter;
 use serde_json::Value;
 
+use super::collector::Collector;
 use super::file::Lines;
-use super::otlp::Collector;
 use crate::config::export::ExportSection;
 use crate::observe::filter::{Context, FilterSet};
 use crate::observe::mask::Mask;
@@ -112,9 +112,7 @@ fn target(section: &ExportSection) -> Result<Target, String> {
                 compress: file.compress,
             }))))
         }
-        (None, Some(otlp)) => Collector::new(&otlp.endpoint)
-            .map(Box::new)
-            .map(Target::Collector),
+        (None, Some(otlp)) => Collector::new(otlp).map(Box::new).map(Target::Collector),
         (None, None) | (Some(_), Some(_)) => Err("give either file or otlp".into()),
     }
 }

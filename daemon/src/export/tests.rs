@@ -94,7 +94,10 @@ async fn a_collector_that_is_away_gets_everything_once_and_what_it_rejects_is_co
     let mut world = World::new(100);
     let section = ExportSection {
         name: "otel".into(),
-        otlp: Some(OtlpTarget { endpoint }),
+        otlp: Some(OtlpTarget {
+            endpoint,
+            ..OtlpTarget::default()
+        }),
         ..ExportSection::default()
     };
     world.tell(&[open(), reply(), dropped()]);
@@ -181,7 +184,31 @@ async fn flows_are_counted_together_within_a_bound_and_none_is_missing() {
 fn a_section_that_cannot_work_is_told_why() {
     for (yaml, part) in [
         ("{name: a}", "either file or otlp"),
-        ("{name: a, otlp: {endpoint: 'https://x:1'}}", "not http://"),
+        ("{name: a, otlp: {endpoint: 'x:1'}}", "neither http://"),
+        (
+            "{name: a, otlp: {endpoint: 'http://x:1', tls: {}}}",
+            "write https://",
+        ),
+        (
+            "{name: a, otlp: {endpoint: 'http://x:1', token_file: /t}}",
+            "anybody on the way reads the token",
+        ),
+        (
+            "{name: a, otlp: {endpoint: 'https://x:1', tls: {key: /k}}}",
+            "given together",
+        ),
+        (
+            "{name: a, otlp: {endpoint: 'https://x:1', tls: {server_name: a b}}}",
+            "no name that a certificate",
+        ),
+        (
+            "{name: a, otlp: {endpoint: 'https://x:1', headers: {a b: c}}}",
+            "no name of a header",
+        ),
+        (
+            "{name: a, otlp: {endpoint: 'https://x:1', headers: {grpc-timeout: 1S}}}",
+            "leave it out",
+        ),
         ("{name: a, file: {path: /x, max_bytes: 1}}", "at least 4096"),
         (
             "{name: a, file: {path: /x}, allow: [{source_pood: [x]}]}",

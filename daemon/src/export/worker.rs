@@ -8,8 +8,8 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::aggregate::Table;
+use super::collector::Sent;
 use super::counts::Counts;
-use super::otlp::Sent;
 use super::plan::{Plan, Target};
 use crate::clock::now;
 use crate::flow::log::Cursor;
@@ -216,10 +216,11 @@ impl Worker {
                 },
                 Target::Collector(collector) => match collector.send(batch).await {
                     Sent::All => break self.handed_over(0),
-                    Sent::Rejected(flows, why) => {
+                    Sent::Rejected(flows, why) if flows < batch.len() as u64 => {
                         tracing::warn!(name = self.name, flows, why, "not wanted");
                         break self.handed_over(flows);
                     }
+                    Sent::Rejected(flows, why) => break Ok(self.unwanted(flows, &why)),
                     Sent::Later(problem) => problem,
                 },
             };
@@ -234,6 +235,16 @@ impl Worker {
                 () = sleep(wait) => wait = (wait * 2).min(LEAST_OFTEN),
             }
         }
+    }
+
+    /// A batch of which nothing was wanted is gone, as OTLP has it. More likely than not the next
+    /// one fares the same, so what is wrong stays in the status until something is taken.
+    fn unwanted(&self, flows: u64, why: &str) -> u64 {
+        if self.counts.stuck(why) {
+            tracing::error!(name = self.name, why, "nothing that is exported is wanted");
+        }
+        self.counts.reject(flows);
+        flows
     }
 
     fn handed_over(&self, rejected: u64) -> Result<u64, Stopped> {

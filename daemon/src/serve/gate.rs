@@ -9,6 +9,7 @@ use http::{HeaderMap, Request, Response, header};
 use parking_lot::Mutex;
 use tonic::body::Body;
 use tonic::codegen::BoxFuture;
+use tonic::metadata::MetadataValue;
 use tonic::service::Routes;
 use tonic::{Code, Status};
 use tower::{Layer, Service};
@@ -17,6 +18,10 @@ use crate::access::audit::Entry;
 use crate::access::limits::StreamPermit;
 use crate::access::rights::find;
 use crate::access::{Gate, Grant, Peer, Reason, Refusal, Scope};
+
+/// Tells clients of gRPC that try again by themselves when to.
+const PUSHBACK: &str = "grpc-retry-pushback-ms";
+const TRY_AGAIN_IN: &str = "1000";
 
 /// What a handler tells the record about its request: filters, names of policies.
 #[derive(Clone, Debug, Default)]
@@ -174,8 +179,13 @@ pub(super) fn status(refusal: &Refusal) -> Status {
         | Reason::BadCertificate
         | Reason::HandshakeFailed
         | Reason::UnknownToken => Status::unauthenticated(text),
-        Reason::RequestRate
-        | Reason::StreamsOfClient
+        Reason::RequestRate => {
+            let mut status = Status::resource_exhausted(text);
+            let later = MetadataValue::from_static(TRY_AGAIN_IN);
+            status.metadata_mut().insert(PUSHBACK, later);
+            status
+        }
+        Reason::StreamsOfClient
         | Reason::StreamsOfAll
         | Reason::Connections
         | Reason::MessageSize

@@ -92,11 +92,13 @@ fn load(section: &TlsSection) -> Result<ServerConfig, String> {
     Ok(config)
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, String> {
+/// A whole file.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, String> {
     fs::read(path).map_err(|error| format!("{}: {error}", path.display()))
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+/// The certificates in a file, at least one.
+pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&read(path)?).collect();
     let found = found.map_err(|error| format!("{}: {error}", path.display()))?;
     if found.is_empty() {

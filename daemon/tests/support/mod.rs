@@ -7,6 +7,7 @@
 )]
 
 mod api;
+mod authority;
 mod counts;
 mod events;
 mod flood;
@@ -17,6 +18,7 @@ mod scene;
 mod wanted;
 
 pub(crate) use api::Api;
+pub(crate) use authority::Authority;
 pub(crate) use counts::{distinct_ports, told_packets};
 pub(crate) use flood::{Pacer, flood};
 pub(crate) use flowctl::{build_flowctl, text};

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use axum::extract::{Query, Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Json, Redirect, Response};
 use parking_lot::Mutex;
@@ -135,12 +135,15 @@ fn allow(gate: &Gate, grant: &Grant, path: &str) -> Result<Option<StreamPermit>,
         return Err(Box::new(error(StatusCode::FORBIDDEN, text)));
     };
     gate.allow(grant, call).map_err(|refusal| {
-        let status = if refusal.reason == Reason::NoRight {
-            StatusCode::FORBIDDEN
-        } else {
-            StatusCode::TOO_MANY_REQUESTS
-        };
-        Box::new(error(status, refusal.text))
+        if refusal.reason == Reason::NoRight {
+            return Box::new(error(StatusCode::FORBIDDEN, refusal.text));
+        }
+        let mut response = error(StatusCode::TOO_MANY_REQUESTS, refusal.text);
+        if refusal.reason == Reason::RequestRate {
+            let second = HeaderValue::from_static("1");
+            response.headers_mut().insert(header::RETRY_AFTER, second);
+        }
+        Box::new(response)
     })
 }
 

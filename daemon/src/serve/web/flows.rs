@@ -207,7 +207,7 @@ pub(super) async fn list_flows(
 ) -> Result<Response, String> {
     let request = asked.request()?;
     let plan = plan(&shared.sources, scope, &request).map_err(|error| error.to_string())?;
-    let permit = shared.streams.clone().acquire_owned().await.ok();
+    let permit = shared.lists.clone().acquire_owned().await.ok();
     let mut encoder = Encoder::new(shared.sources.view(), plan.mask.clone());
     let mut stream = FlowStream::start(&shared.sources, plan, permit)
         .await

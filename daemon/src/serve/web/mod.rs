@@ -29,8 +29,8 @@ use auth::Sessions;
 
 /// Bytes of a request's body, at most: only logins have one.
 const MAX_BODY: usize = 4_096;
-/// Pages that may stream at once.
-const MAX_STREAMS: usize = 16;
+/// Answers that are built in memory at once; others wait for their turn.
+const MAX_LISTS: usize = 4;
 
 /// Nothing from elsewhere runs or frames the page, and it talks to nobody else.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
@@ -50,7 +50,7 @@ const CALLS: [(&str, &str); 4] = [
 struct Shared {
     sources: Sources,
     sessions: Arc<Sessions>,
-    streams: Arc<Semaphore>,
+    lists: Arc<Semaphore>,
     whys: Arc<Semaphore>,
 }
 
@@ -59,7 +59,7 @@ pub fn routes(sources: Sources, token: &str) -> Router {
     let shared = Shared {
         sessions: Arc::new(Sessions::new(token, sources.gate.clone())),
         sources,
-        streams: Arc::new(Semaphore::new(MAX_STREAMS)),
+        lists: Arc::new(Semaphore::new(MAX_LISTS)),
         whys: Arc::new(Semaphore::new(super::why::AT_A_TIME)),
     };
     let inside = Router::new()

@@ -120,14 +120,8 @@ pub(super) async fn stream(
         (Ok(plan), Ok(timeline)) => (plan, timeline),
         (Err(text), _) | (_, Err(text)) => return error(StatusCode::BAD_REQUEST, text),
     };
-    let Ok(permit) = shared.streams.clone().try_acquire_owned() else {
-        return error(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "too many pages are streaming; close one",
-        );
-    };
     let encoder = Encoder::new(shared.sources.view(), plan.mask.clone());
-    let Some(flows) = FlowStream::start(&shared.sources, plan, Some(permit)).await else {
+    let Some(flows) = FlowStream::start(&shared.sources, plan, None).await else {
         return error(StatusCode::SERVICE_UNAVAILABLE, "flowd is stopping");
     };
     let mut ticks = interval(TICK);
