@@ -9,6 +9,7 @@
 mod api;
 mod authority;
 mod counts;
+pub(crate) mod edge;
 mod events;
 mod flood;
 mod flowctl;

@@ -1,6 +1,7 @@
 //! The services through the real client, over a unix socket.
 
 mod flows;
+mod reach;
 mod services;
 mod why;
 
@@ -8,7 +9,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use flowd_abi::Event;
-use flowd_proto::flow::Flow;
+use flowd_proto::Timestamp;
+use flowd_proto::flow::{Flow, FlowFilter, Verdict};
 use flowd_proto::observer::get_flows_response::ResponseTypes;
 use flowd_proto::observer::observer_client::ObserverClient;
 use flowd_proto::observer::{GetFlowsRequest, GetFlowsResponse};
@@ -20,11 +22,25 @@ use tonic::transport::{Channel, Endpoint, Uri};
 use tonic::{Code, Streaming};
 
 use super::*;
-use crate::flow::testing::{World, dropped, open};
+use crate::flow::testing::{OFFSET, World, dropped, open};
 use crate::serve::listen;
 
 /// Long enough for any machine; no test waits for it in vain.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+fn at(second: i64) -> Option<Timestamp> {
+    Some(Timestamp {
+        seconds: OFFSET / 1_000_000_000 + second,
+        nanos: 0,
+    })
+}
+
+fn drops() -> FlowFilter {
+    FlowFilter {
+        verdict: vec![Verdict::Dropped as i32],
+        ..FlowFilter::default()
+    }
+}
 
 struct Served {
     world: World,
