@@ -299,3 +299,19 @@ it("says how far back the table goes", async () => {
     "900 older flows are in it, which begins at 12:00:00.000; 5 older ones have left it",
   );
 });
+
+it("asks whether a connection would pass, whether it has happened or not", async () => {
+  await showFlows(message(run(0, 1)));
+  find<HTMLButtonElement>(".ask-why").click();
+  await eventually(() => find("form.ask"));
+  find<HTMLInputElement>("#ask-source").value = "shop/web";
+  find<HTMLInputElement>("#ask-destination").value = "10.0.0.1";
+  find<HTMLInputElement>("form.ask input[name=port]").value = "5432";
+  find("form.ask").dispatchEvent(new Event("submit", { bubbles: true, cancelable: true }));
+  await eventually(() => find(".why .error"));
+  expect(asked).toEqual([
+    "/api/v1/why?source=shop%2Fweb&destination=10.0.0.1&protocol=TCP&port=5432",
+  ]);
+  find<HTMLElement>("tr.flow").click();
+  await eventually(() => expect(page.querySelector("form.ask")).toBeNull());
+});

@@ -45,11 +45,10 @@ export async function fetchStatus(): Promise<StatusAnswer> {
 
 export type WhyAnswer = { ok: true; why: WhyResponse } | { ok: false; error: string };
 
-/** Asks what decided on the flow of this uuid. */
-export async function fetchWhy(uuid: string, signal: AbortSignal): Promise<WhyAnswer> {
+/** Asks what decided on a flow, or would: a query with its uuid, or with source, destination, protocol and port. */
+export async function fetchWhy(question: string, signal: AbortSignal): Promise<WhyAnswer> {
   try {
-    const query = new URLSearchParams({ uuid });
-    const answer = await fetch(`/api/v1/why?${query}`, { cache: "no-store", signal });
+    const answer = await fetch(`/api/v1/why?${question}`, { cache: "no-store", signal });
     if (!answer.ok) return { ok: false, error: await errorOf(answer) };
     return { ok: true, why: (await answer.json()) as WhyResponse };
   } catch {

@@ -31,10 +31,18 @@ export function Details({ row, onClose, onOnly }: Props) {
           Close
         </button>
       </div>
-      <Facts facts={[["Why", row.reason], ["Shadow", shadowWords(extension)], ...numbers(row)]} />
+      <Facts
+        facts={[
+          ["Why", row.reason],
+          ["Shadow", extension?.shadow_changed ? "" : shadowWords(extension)],
+          ...numbers(row),
+        ]}
+      />
       <Only terms={termsOf(flow)} onOnly={onOnly} />
       {extension && <Rules extension={extension} />}
-      {flow.uuid && extension && <Why uuid={flow.uuid} />}
+      {flow.uuid && extension && (
+        <Why question={String(new URLSearchParams({ uuid: flow.uuid }))} />
+      )}
       {extension && (
         <>
           <section>

@@ -21,7 +21,13 @@ const HINT =
   "Words search the rows here. Terms such as pod:shop/web, ns:shop, port:8080, ip:10.0.0.0/8, protocol:tcp, " +
   "label:app=web, direction:ingress, reason:default_denied or uuid:… are asked of the daemon with Enter.";
 
-export function Toolbar({ live }: { live: Live }) {
+interface Props {
+  live: Live;
+  /** Opens the form that asks what would become of a connection. */
+  onAsk: () => void;
+}
+
+export function Toolbar({ live, onAsk }: Props) {
   const frozen = live.frozen.value;
   const submit = (event: Event) => {
     event.preventDefault();
@@ -48,6 +54,9 @@ export function Toolbar({ live }: { live: Live }) {
         onClick={() => (frozen === null ? live.pause() : live.resume())}
       >
         {frozen === null ? "Pause" : "Resume"}
+      </button>
+      <button type="button" class="ask-why" onClick={onAsk}>
+        Ask why…
       </button>
       <Counts live={live} />
       <Terms live={live} />

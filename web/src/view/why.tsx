@@ -14,24 +14,25 @@ const PATIENCE_MS = 200;
 /** Longest YAML shown; the daemon bounds it too. */
 const LONGEST_YAML = 16_384;
 
-export function Why({ uuid }: { uuid: string }) {
+/** `question` is a query, as `fetchWhy` takes it. */
+export function Why({ question }: { question: string }) {
   const answer = useSignal<WhyAnswer | null>(null);
   useEffect(() => {
     const abort = new AbortController();
     answer.value = null;
     const timer = setTimeout(async () => {
-      const told = await fetchWhy(uuid, abort.signal);
+      const told = await fetchWhy(question, abort.signal);
       if (!abort.signal.aborted) answer.value = told;
     }, PATIENCE_MS);
     return () => {
       clearTimeout(timer);
       abort.abort();
     };
-  }, [uuid]);
+  }, [question]);
 
   const told = answer.value;
   return (
-    <section class="why" aria-label="What decided" aria-busy={told === null}>
+    <section class="why" aria-label="What decided" aria-live="polite" aria-busy={told === null}>
       <h3>What decided</h3>
       {told === null && <p class="help">Asking the daemon…</p>}
       {told !== null && !told.ok && <p class="error">{visible(told.error)}</p>}
