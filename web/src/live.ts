@@ -3,7 +3,8 @@ import { batch, signal } from "@preact/signals";
 import { fetchStatus, login, refusalOf } from "./api/client";
 import type { Status } from "./api/status";
 import { FlowStream, type LinkState } from "./api/stream";
-import { ASKED_AT_FIRST, type Asked, queryOf, sameTerm, type Term, termsIn } from "./flow/asked";
+import { type Asked, queryOf, sameTerm, type Term, termsIn } from "./flow/asked";
+import { askedBy, linkTo } from "./flow/link";
 import { CAPACITY, FlowLog } from "./flow/log";
 import type { Row } from "./flow/row";
 
@@ -22,7 +23,7 @@ export class Live {
   readonly status = signal<Status | null>(null);
   readonly statusError = signal("");
   readonly link = signal<LinkState>("connecting");
-  readonly asked = signal<Asked>(ASKED_AT_FIRST);
+  readonly asked = signal<Asked>(askedBy(location.hash));
   /** What the daemon has against what is asked. */
   readonly refusal = signal("");
   readonly query = signal("");
@@ -60,6 +61,7 @@ export class Live {
   ask(change: Partial<Asked>): void {
     this.asked.value = { ...this.asked.value, ...change };
     this.refusal.value = "";
+    history.replaceState(null, "", location.pathname + location.search + linkTo(this.asked.value));
     this.#closeStream();
     this.#openStream();
   }

@@ -8,9 +8,9 @@ import { Live } from "./live";
 const TOKEN_MARK = "#token=";
 
 async function start(page: HTMLElement): Promise<void> {
+  const token = tokenFromAddress();
   const live = new Live();
   render(<App live={live} />, page);
-  const token = tokenFromAddress();
   const refused = token === "" ? "" : await live.login(token);
   if (token === "" || refused !== "") live.start();
 }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { ASKED_AT_FIRST, queryOf, termsIn } from "../src/flow/asked";
+import { ASKED_AT_FIRST, type Asked, queryOf, termsIn } from "../src/flow/asked";
+import { askedBy, linkTo } from "../src/flow/link";
 
 describe("what the daemon is asked", () => {
   it("is no more than what was chosen", () => {
@@ -37,5 +38,30 @@ describe("what the daemon is asked", () => {
       },
     );
     expect(termsIn("pod: :80 pod")).toEqual({ terms: [], rest: "pod: :80 pod" });
+  });
+});
+
+describe("a link", () => {
+  it("keeps what is asked, and nothing that goes without saying", () => {
+    expect(linkTo(ASKED_AT_FIRST)).toBe("");
+    const asked: Asked = {
+      verdict: "DROPPED",
+      shadow: "any",
+      past: 5_000,
+      events: false,
+      terms: [
+        { key: "pod", value: "shop/web" },
+        { key: "label", value: "app in (a, b)" },
+        { key: "label", value: "x=y&z" },
+      ],
+    };
+    expect(askedBy(linkTo(asked))).toEqual(asked);
+  });
+
+  it("made by anybody asks nothing that is not known", () => {
+    expect(askedBy("#verdict=__proto__&shadow=x&past=99999999&pod=&constructor=1")).toEqual(
+      ASKED_AT_FIRST,
+    );
+    expect(askedBy(`#${"pod=a&".repeat(10_000)}`).terms).toHaveLength(32);
   });
 });
