@@ -117,7 +117,7 @@ fn a_file_has_what_the_api_tells_and_a_full_disk_stops_one_exporter_only() {
     let connect = |port, patience| {
         tcp_connect(&web.namespace, db.ipv4, port, patience).expect("tried");
     };
-    for _ in 0..30 {
+    for _ in 0..60 {
         connect(8080, PATIENCE);
     }
     connect(9090, support::SILENCE);
@@ -142,15 +142,19 @@ fn a_file_has_what_the_api_tells_and_a_full_disk_stops_one_exporter_only() {
             .map(|line| line["flow"].clone())
             .collect();
         when(
-            written == told && told.len() > 60,
+            written == told && told.len() > 120,
             (written.len(), told.len()),
         )
     });
-    let rolled = fs::read_dir(&files).expect("listed").filter(|entry| {
-        let path = entry.as_ref().expect("an entry").path();
-        path.extension().is_some_and(|end| end == "gz")
+    // A batch is in one file, however large: the next one begins another.
+    connect(8080, PATIENCE);
+    eventually("it was rotated, and what was put aside compressed", || {
+        let rolled = fs::read_dir(&files).expect("listed").filter(|entry| {
+            let path = entry.as_ref().expect("an entry").path();
+            path.extension().is_some_and(|end| end == "gz")
+        });
+        when(rolled.count() >= 1, "")
     });
-    assert!(rolled.count() >= 1, "it was rotated");
     let drops = lines(&files.join("drops.jsonl"));
     assert!(!drops.is_empty());
     for drop in &drops {
