@@ -6,15 +6,18 @@ mod support;
 use std::{
     fs,
     io::{BufRead as _, BufReader},
-    process::{Child, Stdio},
+    process::{Child, Command, Stdio},
 };
 
 use flowd_proto::{
     flow::Flow,
     flowd::v1::{Attribution, ConnectionState, EventKind, FlowExtension},
 };
-use flowd_testbed::{Namespace, Pod, traffic::UdpEcho};
-use support::{Group, counter, flow_of, octets, policy, told, watched};
+use flowd_testbed::{
+    Namespace, Pod,
+    traffic::{UdpEcho, tcp_connect},
+};
+use support::{Group, counter, eventually, flow_of, octets, policy, told, watched};
 
 const PORT: u16 = 8080;
 /// Sends a fixed answer to whoever connects.
@@ -27,6 +30,23 @@ while True:
     connection.recv(4096)
     connection.sendall(b'x' * 1000)
     connection.close()
+";
+/// Two processes listen on one port and accept nothing; says the second one's number.
+const NOT_ACCEPTING: &str = "
+import os, socket, time
+def listen():
+    one = socket.socket()
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    one.bind(('', 8080))
+    one.listen(64)
+    return one
+first = listen()
+child = os.fork()
+if child == 0:
+    first.close()
+    second = listen()
+    print(os.getpid(), flush=True)
+time.sleep(600)
 ";
 /// Sends 20 datagrams of 100 bytes and takes their echoes, without connecting.
 const UDP_CLIENT: &str = "
@@ -46,13 +66,19 @@ struct Server(Child);
 
 impl Server {
     fn start(group: &Group, pod: &Pod) -> Self {
-        let mut command = group.command(&pod.namespace, &["python3", "-c", SERVER]);
+        let (server, said) = Self::run(group, pod, SERVER);
+        assert_eq!(said, "ready");
+        server
+    }
+
+    /// Runs a script; with the line it prints.
+    fn run(group: &Group, pod: &Pod, script: &str) -> (Self, String) {
+        let mut command = group.command(&pod.namespace, &["python3", "-c", script]);
         let mut child = command.stdout(Stdio::piped()).spawn().expect("it runs");
         let mut line = String::new();
         let output = child.stdout.take().expect("its output");
         BufReader::new(output).read_line(&mut line).expect("read");
-        assert_eq!(line, "ready\n");
-        Self(child)
+        (Self(child), line.trim_end().to_owned())
     }
 }
 
@@ -133,6 +159,38 @@ fn both_ends_of_a_connection_name_their_process_and_count_what_the_kernel_counts
     assert_eq!(Some(process.cgroup.as_str()), own);
     assert_eq!(served.sent_packets, asked.received_packets);
     assert_eq!(served.received_bytes, asked.sent_bytes);
+}
+
+#[test]
+fn what_nobody_has_accepted_is_of_the_process_that_listens() {
+    let group = Group::new();
+    let mut scene = watched(&group);
+    let [client, server] = ["client", "server"].map(|name| scene.pod(name));
+    scene.launch();
+    let (running, second) = Server::run(&group, &server, NOT_ACCEPTING);
+    let listening = [running.0.id(), second.parse().expect("its number")];
+    for _ in 0..20 {
+        tcp_connect(&client.namespace, server.ipv4, PORT, support::PATIENCE).expect("tried");
+    }
+    let told = eventually("each is named", || {
+        let flows = scene.flows(&flow_of("tcp"));
+        let ends = flows.iter().filter_map(Flow::extension);
+        let answers = ends.filter(|end| end.event() == EventKind::Reply);
+        let told: Vec<_> = answers.filter(|end| end.process.is_some()).collect();
+        support::when(told.len() == 20, told.len()).map(|_| told)
+    });
+    for end in &told {
+        assert_eq!(end.attribution(), Attribution::Inherited, "{end:?}");
+    }
+    // Which of the two sockets a connection is at is the kernel's choice, by its ports.
+    let named = |pid: u32| {
+        let is = |end: &&FlowExtension| end.process.as_ref().is_some_and(|one| one.pid == pid);
+        told.iter().filter(is).count()
+    };
+    let [one, other] = listening.map(named);
+    assert!(one > 0 && other > 0 && one + other == 20, "{one} {other}");
+    let end = Command::new("kill").arg(second).status();
+    assert!(end.expect("it runs").success());
 }
 
 #[test]

@@ -44,33 +44,21 @@ pub fn run<P: Packet, T: Tables>(
     scratch: &mut Scratch,
     meeting: Meeting,
 ) -> Outcome {
-    let Meeting {
-        direction,
-        ifindex,
-        now,
-    } = meeting;
-    let Some(endpoint) = tables.endpoint(ifindex) else {
+    let direction = meeting.direction;
+    let Some(endpoint) = tables.endpoint(meeting.ifindex) else {
         return Outcome::Unguarded;
     };
     if endpoint.has(EndpointFlags::OFF) {
         return Outcome::Unguarded;
     }
+    scratch.begin(packet, meeting, endpoint);
     let Scratch {
-        blank,
+        blank: _,
         scene,
         facts,
         headers,
         room,
     } = scratch;
-    *scene = Scene {
-        now,
-        direction,
-        ifindex,
-        length: packet.length(),
-        endpoint,
-    };
-    *facts = *blank;
-    facts.key.endpoint = endpoint.id;
     let verdict = match read::read(packet, tables, scene, facts, headers) {
         Ok(Subject::Error) if related(packet, tables, scene, headers) => {
             let verdict = Verdict::Forward(ForwardReason::Related);
@@ -148,7 +136,7 @@ pub(crate) fn connected<P: Packet, T: Tables>(
         let connection = tables.connection(&facts.key)?;
         meet::<P, T>(packet, scene, facts, room, connection)?
     };
-    Some(act(tables, scene, facts, room, met))
+    Some(act(packet, tables, scene, facts, room, met))
 }
 
 /// What a packet meets in its connection.
@@ -176,6 +164,7 @@ fn meet<P: Packet, T: Tables>(
         return Some(Met::Cut(remembered(connection, stored, reply), reason));
     }
     let step = track::pass::<T>(scene, facts, connection);
+    facts.look = track::look(scene, facts, connection);
     match step {
         Step::Goes => {}
         Step::Replied | Step::Ended => {
@@ -252,7 +241,8 @@ fn copied(connection: &Connection) -> Connection {
 }
 
 #[inline(always)]
-fn act<T: Tables>(
+fn act<P: Packet, T: Tables>(
+    packet: &P,
     tables: &mut T,
     scene: &Scene,
     facts: &Facts,
@@ -265,6 +255,7 @@ fn act<T: Tables>(
         }
         Met::Passed(verdict, step) => (verdict, step),
     };
+    packet.look(facts.look);
     let slot = CounterIndex::of(verdict, scene.direction);
     let (kind, untold) = match step {
         Step::Goes => {

@@ -43,33 +43,21 @@ pub fn run<P: Packet, T: Tables>(
     meeting: Meeting,
     maker: Maker,
 ) -> Outcome {
-    let Meeting {
-        direction,
-        ifindex,
-        now,
-    } = meeting;
-    let Some(endpoint) = tables.endpoint(ifindex) else {
+    let direction = meeting.direction;
+    let Some(endpoint) = tables.endpoint(meeting.ifindex) else {
         return Outcome::Unguarded;
     };
     if endpoint.has(EndpointFlags::OFF) {
         return Outcome::Unguarded;
     }
+    scratch.begin(packet, meeting, endpoint);
     let Scratch {
-        blank,
+        blank: _,
         scene,
         facts,
         headers,
         room,
     } = scratch;
-    *scene = Scene {
-        now,
-        direction,
-        ifindex,
-        length: packet.length(),
-        endpoint,
-    };
-    *facts = *blank;
-    facts.key.endpoint = endpoint.id;
     let verdict = match read::read(packet, tables, scene, facts, headers) {
         Ok(Subject::Error)
             if erring(direction, maker) || engine::related(packet, tables, scene, headers) =>

@@ -21,5 +21,5 @@ pub mod tables;
 pub mod track;
 
 pub use engine::{Meeting, Outcome, run};
-pub use packet::{Aligned, Packet, Scratch};
+pub use packet::{Aligned, Look, Packet, Scratch};
 pub use tables::{Ring, Tables, Timeouts};

@@ -2,7 +2,10 @@
 
 use flowd_abi::{Connection, ConnectionKey, Denied, Direction, Endpoint};
 
-use crate::parse::{Datagram, Transport};
+use crate::{
+    engine::Meeting,
+    parse::{Datagram, Transport},
+};
 
 /// A packet as it lies on a device, layer 2 included.
 pub trait Packet {
@@ -15,6 +18,10 @@ pub trait Packet {
     fn socket(&self) -> u64 {
         0
     }
+
+    /// Looks at the socket that sent it, before anything is told of the packet.
+    #[inline(always)]
+    fn look(&self, _look: Look) {}
 
     /// `N` bytes at `offset`, `None` if the packet ends before.
     fn read<const N: usize>(&self, offset: u32) -> Option<Aligned<N>>;
@@ -72,6 +79,21 @@ impl Default for Scene {
     }
 }
 
+/// What the socket that sent a packet is worth looking at for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Look {
+    /// Nothing.
+    #[default]
+    No,
+    /// Who listens: it answers a connection that came in.
+    Listener,
+    /// What TCP measured, the handshake's round trip included: it is the first after that.
+    Handshake,
+    /// What TCP measured.
+    Numbers,
+}
+
 /// Facts of a packet, filled while it is parsed.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Facts {
@@ -91,6 +113,8 @@ pub struct Facts {
     pub icmp_code: u8,
     /// Whether the key's addresses are those of the packet.
     pub addressed: bool,
+    /// What its socket is worth looking at for.
+    pub look: Look,
     /// Destination hardware address, then source hardware address.
     pub macs: [[u8; 6]; 2],
 }
@@ -136,6 +160,22 @@ pub struct Scratch {
     pub headers: Headers,
     /// Room for table values.
     pub room: Room,
+}
+
+impl Scratch {
+    /// Begins with a packet: where it is met, and facts that say nothing of it yet.
+    #[inline(always)]
+    pub(crate) fn begin<P: Packet>(&mut self, packet: &P, meeting: Meeting, endpoint: Endpoint) {
+        self.scene = Scene {
+            now: meeting.now,
+            direction: meeting.direction,
+            ifindex: meeting.ifindex,
+            length: packet.length(),
+            endpoint,
+        };
+        self.facts = self.blank;
+        self.facts.key.endpoint = endpoint.id;
+    }
 }
 
 /// TCP flag bits (RFC 9293, section 3.1).

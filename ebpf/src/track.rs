@@ -7,10 +7,14 @@ use flowd_abi::{
 };
 
 use crate::{
-    packet::{Facts, Scene, tcp_flag},
+    packet::{Facts, Look, Scene, tcp_flag},
     parse::icmp,
     tables::{Tables, Timeouts},
 };
+
+/// The last of a workload's packets that may be the first after its handshake: its second, or the
+/// third where it had to repeat the first.
+const HANDSHAKE: u64 = 3;
 
 /// Nanoseconds without a packet after which this connection is over.
 #[inline(always)]
@@ -106,6 +110,27 @@ pub fn pass<T: Tables>(scene: &Scene, facts: &Facts, connection: &mut Connection
         step = Step::Ended;
     }
     step
+}
+
+/// What the socket is worth looking at for after a packet that passed: seldom, so that a long
+/// transfer pays nothing, and at the end, where the numbers are whole.
+#[inline(always)]
+pub fn look(scene: &Scene, facts: &Facts, connection: &Connection) -> Look {
+    let sent = connection.sent_packets;
+    let ends = facts.tcp_flags & (tcp_flag::FIN | tcp_flag::RST) != 0;
+    if scene.direction as u8 != Direction::Egress as u8
+        || facts.key.protocol != protocol::TCP
+        || !(ends || sent & sent.wrapping_sub(1) == 0 || sent == HANDSHAKE)
+    {
+        return Look::No;
+    }
+    if sent == 1 {
+        return Look::Listener;
+    }
+    if sent <= HANDSHAKE && !ends {
+        return Look::Handshake;
+    }
+    Look::Numbers
 }
 
 /// Moves the state on FIN or RST; whether that was the end.

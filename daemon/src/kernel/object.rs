@@ -15,9 +15,6 @@ use super::{
 /// The object the build made from `ebpf/`.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("FLOWD_EBPF_OBJECT"));
 
-/// Sockets that listen, of all workloads.
-const LISTENERS: u32 = 4096;
-
 /// Entries of the tables and bytes of the rings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sizes {
@@ -75,7 +72,7 @@ impl Sizes {
     fn of_sockets(&self) -> impl Iterator<Item = (&'static str, Option<u32>)> {
         let maps = [
             ("SOCKETS", Some(self.sockets)),
-            ("LISTENERS", Some(LISTENERS)),
+            ("COOKIES", None),
             ("SOCKET_COUNTS", None),
         ];
         maps.into_iter().filter(|_| self.sockets > 0)

@@ -14,7 +14,7 @@ use std::{
 use aya::{
     maps::{HashMap, MapData, MapError, PerCpuArray},
     programs::{
-        CgroupAttachMode, CgroupSock, CgroupSockAddr, Program, ProgramError, SockOps,
+        CgroupAttachMode, CgroupSock, CgroupSockAddr, Program, ProgramError,
         links::{FdLink, LinkError},
     },
 };
@@ -40,8 +40,6 @@ const ADDRESSES: [&str; 6] = [
     "socket_accepted4",
     "socket_accepted6",
 ];
-/// The program about TCP.
-const STEPS: &str = "socket_stepped";
 
 /// Why sockets cannot be watched.
 #[derive(Debug, Error)]
@@ -124,8 +122,7 @@ pub fn attach(kernel: &mut Kernel, group: &Path, pins: &Pins) -> Result<(), Sock
         let link = address_link(kernel, name, &directory);
         pin(pins, name, link)?;
     }
-    let link = steps_link(kernel, &directory);
-    pin(pins, STEPS, link)
+    Ok(())
 }
 
 /// Loads the programs, which says whether this kernel takes them.
@@ -142,7 +139,6 @@ pub fn load(kernel: &mut Kernel) -> Result<(), SocketError> {
         let loaded = match kernel.any_program(name) {
             Program::CgroupSock(program) => program.load(),
             Program::CgroupSockAddr(program) => program.load(),
-            Program::SockOps(program) => program.load(),
             _ => Err(ProgramError::UnexpectedProgramType),
         };
         loaded.map_err(|source| SocketError::Program { name, source })?;
@@ -170,7 +166,7 @@ pub fn run_time(kernel: &mut Kernel) -> io::Result<u64> {
 }
 
 fn names() -> impl Iterator<Item = &'static str> {
-    CALLS.into_iter().chain(ADDRESSES).chain([STEPS])
+    CALLS.into_iter().chain(ADDRESSES)
 }
 
 /// Takes them off; what is not there is off already.
@@ -182,15 +178,10 @@ pub fn detach(pins: &Pins) -> io::Result<()> {
     for name in names() {
         gone_is_fine(fs::remove_file(path(pins, name)))?;
     }
-    for map in ["SOCKETS", "LISTENERS", "SOCKET_COUNTS"] {
+    for map in ["SOCKETS", "COOKIES", "SOCKET_COUNTS"] {
         gone_is_fine(fs::remove_file(pins.map(map)))?;
     }
     Ok(())
-}
-
-/// Whether the programs of an earlier or this daemon are on.
-pub fn is_attached(pins: &Pins) -> bool {
-    path(pins, STEPS).exists()
 }
 
 fn path(pins: &Pins, name: &str) -> PathBuf {
@@ -205,12 +196,6 @@ fn sock_link(kernel: &mut Kernel, name: &str, group: &File) -> Result<FdLink, Pr
 
 fn address_link(kernel: &mut Kernel, name: &str, group: &File) -> Result<FdLink, ProgramError> {
     let program: &mut CgroupSockAddr = kernel.any_program(name).try_into()?;
-    let id = program.attach(group, CgroupAttachMode::Single)?;
-    owned(program.take_link(id)?.try_into())
-}
-
-fn steps_link(kernel: &mut Kernel, group: &File) -> Result<FdLink, ProgramError> {
-    let program: &mut SockOps = kernel.any_program(STEPS).try_into()?;
     let id = program.attach(group, CgroupAttachMode::Single)?;
     owned(program.take_link(id)?.try_into())
 }

@@ -3,8 +3,8 @@
 use core::mem::{align_of, offset_of, size_of};
 
 use crate::{
-    Connection, ConnectionKey, Counter, Denied, Endpoint, Event, FragmentHead, FragmentKey,
-    Listener, ListenerKey, Peer, PeerKey, PolicyEntry, PolicyKey, Socket,
+    Connection, ConnectionKey, Counter, Denied, Endpoint, Event, FragmentHead, FragmentKey, Peer,
+    PeerKey, PolicyEntry, PolicyKey, Socket,
 };
 
 const _: () = {
@@ -29,7 +29,5 @@ const _: () = {
     assert!(offset_of!(Event, endpoint) == 88);
     assert!(offset_of!(Event, local_port) == 120);
     assert!(offset_of!(Event, source_mac) == 138);
-    assert!(size_of::<Socket>() == 80);
-    assert!(size_of::<ListenerKey>() == 32);
-    assert!(size_of::<Listener>() == 16);
+    assert!(size_of::<Socket>() == 72);
 };

@@ -29,11 +29,11 @@ pub use event::{Event, EventKind};
 pub use peer::{Peer, PeerKey};
 pub use policy::{Action, PolicyEntry, PolicyKey};
 pub use reason::{DropReason, ForwardReason, Verdict};
-pub use socket::{Listener, ListenerKey, OwnerHow, Socket, SocketCount};
+pub use socket::{OwnerHow, Socket, SocketCount};
 
 /// Changes whenever the meaning or layout of anything in this crate changes. Pinned objects carry
 /// it in their directory name.
-pub const ABI_VERSION: u32 = 3;
+pub const ABI_VERSION: u32 = 4;
 
 /// The side of the workload a packet is on, and the side of a policy that judges it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -1,13 +1,9 @@
-//! Keys and values of the socket tables: whose socket it is, and what TCP measured on it.
-
-use crate::Address;
+//! Values of the socket tables: whose socket it is, and what TCP measured on it.
 
 /// How it is known that a process owns a socket. Higher is surer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum OwnerHow {
-    /// It is not: only TCP's numbers are.
-    Unknown = 0,
     /// The process opened the socket, or the listening socket it came from, and may have handed it
     /// on since.
     Inherited = 1,
@@ -19,7 +15,6 @@ impl OwnerHow {
     /// The meaning of this number.
     pub const fn from_number(number: u8) -> Option<Self> {
         match number {
-            0 => Some(Self::Unknown),
             1 => Some(Self::Inherited),
             2 => Some(Self::Exact),
             _ => None,
@@ -38,8 +33,6 @@ pub struct Socket {
     pub started: u64,
     /// Id of its control group (version 2).
     pub cgroup: u64,
-    /// Cookie of the network namespace the socket is in.
-    pub namespace: u64,
     /// The process (thread group) in the initial pid namespace.
     pub process: u32,
     /// The thread that was seen.
@@ -52,9 +45,10 @@ pub struct Socket {
     pub name: [u8; 16],
     /// Round trip of the TCP handshake in microseconds, 0 for none.
     pub handshake_rtt: u32,
-    /// TCP's smoothed round trip when its state last changed, in microseconds; 0 for none.
+    /// TCP's smoothed round trip in microseconds, 0 for none. As of the last packet that was looked
+    /// at: the first few the workload sent, then each whose number is a power of two, FIN and RST.
     pub rtt: u32,
-    /// Segments TCP sent again, as of its last change of state.
+    /// Segments TCP sent again, as of the same packet.
     pub retransmits: u32,
     /// [`OwnerHow`] number.
     pub how: u8,
@@ -62,30 +56,6 @@ pub struct Socket {
     pub measured: u8,
     /// Padding, 0.
     pub pad: [u8; 2],
-}
-
-/// Where a TCP socket listens.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[repr(C)]
-pub struct ListenerKey {
-    /// Cookie of the network namespace.
-    pub namespace: u64,
-    /// The address; all zeros for any, of either IP version.
-    pub address: Address,
-    /// The port.
-    pub port: u32,
-    /// Padding, 0.
-    pub pad: u32,
-}
-
-/// The socket that listens there.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[repr(C)]
-pub struct Listener {
-    /// Its cookie.
-    pub socket: u64,
-    /// Not 0 when sockets of several processes listen there, so that none of them can be named.
-    pub shared: u64,
 }
 
 /// Slots of `SOCKET_COUNTS`, per CPU.

@@ -2,8 +2,8 @@
 #![allow(unsafe_code, reason = "aya::Pod is an unsafe marker trait")]
 
 use crate::{
-    Connection, ConnectionKey, Counter, Denied, Endpoint, Event, FragmentHead, FragmentKey,
-    Listener, ListenerKey, Peer, PolicyEntry, Socket,
+    Connection, ConnectionKey, Counter, Denied, Endpoint, Event, FragmentHead, FragmentKey, Peer,
+    PolicyEntry, Socket,
 };
 
 macro_rules! plain_data {
@@ -25,8 +25,6 @@ plain_data!(
     Event,
     FragmentHead,
     FragmentKey,
-    Listener,
-    ListenerKey,
     Peer,
     PolicyEntry,
     Socket,

@@ -8,6 +8,7 @@ mod denied;
 mod facts;
 mod host;
 mod ledger;
+mod looks;
 mod properties;
 mod rejudged;
 mod states;

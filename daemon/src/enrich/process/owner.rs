@@ -21,11 +21,10 @@ pub enum Attribution {
 
 impl Attribution {
     /// What the programs' number stands for.
-    pub(super) const fn of(how: OwnerHow) -> Option<Self> {
+    pub(super) const fn of(how: OwnerHow) -> Self {
         match how {
-            OwnerHow::Unknown => None,
-            OwnerHow::Inherited => Some(Self::Inherited),
-            OwnerHow::Exact => Some(Self::Exact),
+            OwnerHow::Inherited => Self::Inherited,
+            OwnerHow::Exact => Self::Exact,
         }
     }
 

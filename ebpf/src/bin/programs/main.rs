@@ -19,6 +19,7 @@ mod skb;
 mod sockets;
 mod sweep;
 mod tables;
+mod tcp;
 
 use aya_ebpf::{
     bindings::{TC_ACT_SHOT, TC_ACT_UNSPEC},

@@ -1,12 +1,12 @@
 //! The maps. Sizes here are the smallest that make sense; the loader sets them from the config.
 
 use aya_ebpf::{
-    btf_maps::{HashMap, LpmTrie, LruHashMap, PerCpuArray, RingBuf},
+    btf_maps::{HashMap, LpmTrie, LruHashMap, PerCpuArray, RingBuf, SkStorage},
     macros::btf_map,
 };
 use flowd_abi::{
     Connection, ConnectionKey, Counter, CounterIndex, Denied, Endpoint, FragmentHead, FragmentKey,
-    Listener, ListenerKey, Peer, PolicyEntry, Socket, SocketCount,
+    Peer, PolicyEntry, Socket, SocketCount,
 };
 use flowd_ebpf::Scratch;
 
@@ -31,8 +31,10 @@ pub(crate) static FRAGMENTS: LruHashMap<FragmentKey, FragmentHead, 1024> = LruHa
 #[btf_map]
 pub(crate) static SOCKETS: LruHashMap<u64, Socket, 64> = LruHashMap::new();
 
+/// Cookies of bound TCP sockets, kept at the socket itself: a packet's program can come to a
+/// listening socket, but not to its cookie.
 #[btf_map]
-pub(crate) static LISTENERS: LruHashMap<ListenerKey, Listener, 64> = LruHashMap::new();
+pub(crate) static COOKIES: SkStorage<u64> = SkStorage::new();
 
 #[btf_map]
 pub(crate) static SOCKET_COUNTS: PerCpuArray<u64, { SocketCount::LEN as usize }> =

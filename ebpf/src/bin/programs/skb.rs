@@ -7,7 +7,9 @@ use aya_ebpf::{
     helpers::{bpf_get_socket_cookie, bpf_skb_load_bytes},
     programs::TcContext,
 };
-use flowd_ebpf::{Aligned, Packet};
+use flowd_ebpf::{Aligned, Look, Packet};
+
+use crate::tcp;
 
 /// A packet at a TC hook.
 pub(crate) struct Skb<'a> {
@@ -48,6 +50,11 @@ impl Packet for Skb<'_> {
     fn socket(&self) -> u64 {
         // SAFETY: the kernel hands every program a valid context.
         unsafe { bpf_get_socket_cookie(self.context.as_ptr()) }
+    }
+
+    #[inline(always)]
+    fn look(&self, look: Look) {
+        tcp::look(self.context, look);
     }
 
     #[inline(always)]
