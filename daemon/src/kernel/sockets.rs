@@ -146,13 +146,13 @@ pub fn load(kernel: &mut Kernel) -> Result<(), SocketError> {
     Ok(())
 }
 
-/// Nanoseconds the programs have run, while the kernel keeps such statistics.
+/// Nanoseconds each program has run, while the kernel keeps such statistics.
 ///
 /// # Errors
 ///
 /// When the kernel does not tell.
-pub fn run_time(kernel: &mut Kernel) -> io::Result<u64> {
-    names().try_fold(0, |sum, name| {
+pub fn run_times(kernel: &mut Kernel) -> io::Result<Vec<(&'static str, u64)>> {
+    let time = |name| {
         let program = kernel.any_program(name);
         let fd = program.fd().map_err(io::Error::other)?.as_fd().as_raw_fd();
         let text = fs::read_to_string(format!("/proc/self/fdinfo/{fd}"))?;
@@ -160,9 +160,10 @@ pub fn run_time(kernel: &mut Kernel) -> io::Result<u64> {
             .lines()
             .find_map(|line| line.strip_prefix("run_time_ns:"));
         let time: Option<u64> = time.and_then(|time| time.trim().parse().ok());
-        time.map(|time| sum + time)
+        time.map(|time| (name, time))
             .ok_or_else(|| io::Error::other("the kernel keeps no run times"))
-    })
+    };
+    names().map(time).collect()
 }
 
 fn names() -> impl Iterator<Item = &'static str> {

@@ -25,7 +25,7 @@ pub fn to_host(context: TcContext) -> i32 {
 fn judge(context: &TcContext, direction: Direction) -> Outcome {
     // SAFETY: reads the clock, takes no argument.
     let now = unsafe { bpf_ktime_get_coarse_ns() };
-    let skb = Skb::new(context);
+    let skb = Skb::new(context, direction);
     let Some(scratch) = maps::SCRATCH.get_ptr_mut(0) else {
         return Outcome::Unguarded;
     };

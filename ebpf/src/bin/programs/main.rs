@@ -62,7 +62,7 @@ fn judge(context: &TcContext, direction: Direction) -> Outcome {
     // say when a connection was heard of. Events carry the exact time.
     // SAFETY: reads the clock, takes no argument.
     let now = unsafe { bpf_ktime_get_coarse_ns() };
-    let skb = Skb::new(context);
+    let skb = Skb::new(context, direction);
     let Some(scratch) = maps::SCRATCH.get_ptr_mut(0) else {
         return Outcome::Unguarded;
     };

@@ -7,6 +7,7 @@ use aya_ebpf::{
     helpers::{bpf_get_socket_cookie, bpf_skb_load_bytes},
     programs::TcContext,
 };
+use flowd_abi::Direction;
 use flowd_ebpf::{Aligned, Look, Packet};
 
 use crate::tcp;
@@ -14,13 +15,15 @@ use crate::tcp;
 /// A packet at a TC hook.
 pub(crate) struct Skb<'a> {
     context: &'a TcContext,
+    /// The side of the workload it is on: known when a program is compiled.
+    direction: Direction,
 }
 
 impl<'a> Skb<'a> {
     /// The packet of this context.
     #[inline(always)]
-    pub(crate) fn new(context: &'a TcContext) -> Self {
-        Self { context }
+    pub(crate) fn new(context: &'a TcContext, direction: Direction) -> Self {
+        Self { context, direction }
     }
 
     /// The device it is on.
@@ -54,7 +57,10 @@ impl Packet for Skb<'_> {
 
     #[inline(always)]
     fn look(&self, look: Look) {
-        tcp::look(self.context, look);
+        match self.direction {
+            Direction::Egress => tcp::look(self.context, look),
+            Direction::Ingress => {}
+        }
     }
 
     #[inline(always)]
