@@ -164,7 +164,7 @@ fn both_ends_of_a_connection_name_their_process_and_count_what_the_kernel_counts
 #[test]
 fn what_nobody_has_accepted_is_of_the_process_that_listens() {
     let group = Group::new();
-    let mut scene = watched(&group);
+    let mut scene = watched(&group, CONFIG);
     let [client, server] = ["client", "server"].map(|name| scene.pod(name));
     scene.launch();
     let (running, second) = Server::run(&group, &server, NOT_ACCEPTING);

@@ -3,6 +3,7 @@
 
 use aya_ebpf::{bindings::TC_ACT_UNSPEC, helpers::bpf_ktime_get_ns, programs::TcContext};
 use flowd_abi::ConnectionKey;
+use flowd_abi::Direction;
 use flowd_ebpf::{Aligned, Packet, deny, sweep};
 
 use crate::{skb::Skb, tables::KernelTables};
@@ -11,7 +12,8 @@ use crate::{skb::Skb, tables::KernelTables};
 #[inline(always)]
 pub(crate) fn visit(context: &TcContext) -> i32 {
     use flowd_abi::sweep::{COUNT_AT, INTERVAL_AT, KEYS_AT, MAX_KEYS, TABLE_AT, TABLE_DENIED};
-    let skb = Skb::new(context);
+    // A packet of keys, which nobody sent.
+    let skb = Skb::new(context, Direction::Ingress);
     let (Some(Aligned([table])), Some(Aligned([count])), Some(Aligned(interval))) = (
         skb.read::<1>(TABLE_AT),
         skb.read::<1>(COUNT_AT),
