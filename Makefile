@@ -1,6 +1,6 @@
 # The commands of the project. What they do lives in .ci/ and in Cargo.
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test lint bench
+.PHONY: help setup build demo test lint bench fuzz
 
 help: ## what there is to run
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
@@ -25,3 +25,6 @@ lint: setup ## format, clippy, and the web page's own checks
 bench: setup ## measure; writes target/bench/summary.json
 	cargo build --release -q -p flowd -p flowctl
 	cargo bench -p flowd --bench flowd
+
+fuzz: setup ## coverage-guided fuzzing of every target: FUZZ_SECONDS=3600 long, logs in target/fuzz
+	@./.ci/fuzz.sh $(or $(FUZZ_TARGET),all) $(or $(FUZZ_SECONDS),3600)

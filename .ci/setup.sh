@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 # is what the tests, the demo and the benchmarks run.
 packages=(
   rustc-web cargo-web libstd-rust-web-dev-bpf llvm-22-dev libpolly-22-dev
-  iproute2 iputils-ping bpftool iperf3 ncat curl libcap2-bin util-linux gcc python3 python3-venv systemd nftables perl-base
+  iproute2 iputils-ping bpftool iperf3 ncat curl libcap2-bin util-linux gcc g++ python3 python3-venv systemd nftables perl-base
 )
 
 # Prometheus and promtool, for the tests of what we ship for them. Installed apart: its service must not run here.

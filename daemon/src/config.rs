@@ -252,6 +252,19 @@ impl Config {
             Some(path) => read(path)?,
             None => File::default(),
         };
+        Self::checked(flags, file)
+    }
+
+    /// The configuration of a text, as if it stood in a file and there were no flags.
+    ///
+    /// # Errors
+    ///
+    /// As [`Config::load`].
+    pub fn of_text(text: &str) -> Result<Self, ConfigError> {
+        Self::checked(Flags::default(), parse(Path::new("flowd.yaml"), text)?)
+    }
+
+    fn checked(flags: Flags, file: File) -> Result<Self, ConfigError> {
         let mut problems = Vec::new();
         let config = merge(flags, file, &mut problems)
             .map_err(|problem| ConfigError::Invalid(vec![problem]))?;
@@ -284,11 +297,15 @@ fn read(path: &Path) -> Result<File, ConfigError> {
         path: path.to_owned(),
         source,
     })?;
+    parse(path, &text)
+}
+
+fn parse(path: &Path, text: &str) -> Result<File, ConfigError> {
     if text.trim().is_empty() {
         return Ok(File::default());
     }
     serde_saphyr::from_str_with_options(
-        &text,
+        text,
         serde_saphyr::options! { strict_booleans: true, with_snippet: false },
     )
     .map_err(|error| ConfigError::Parse {

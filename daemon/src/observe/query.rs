@@ -233,7 +233,7 @@ impl Query {
         if let Some(lost) = self.lost.take(now) {
             return Step::Lost(lost);
         }
-        let mut budget = SCAN_BUDGET;
+        let mut budget = self.plan.filters.share(SCAN_BUDGET);
         loop {
             if self.left == Some(0) {
                 return self.finish(now);

@@ -49,6 +49,8 @@ use crate::flow::record::Side;
 pub const MAX_FILTERS: usize = 128;
 /// Values in one request, at most: every record may be compared with each of them.
 pub const MAX_VALUES: usize = 4_096;
+/// Patterns in one request, at most: each takes memory, and time to compile.
+pub const MAX_PATTERNS: usize = 128;
 /// Bytes in one value, at most.
 pub const MAX_VALUE_LEN: usize = 4_096;
 
@@ -189,6 +191,8 @@ pub struct FilterSet {
     scope: Scope,
     /// What must hold of every flow.
     every: Option<Test>,
+    /// CEL expressions in both lists.
+    expressions: usize,
     whitelist: Vec<Filter>,
     blacklist: Vec<Filter>,
 }
@@ -213,16 +217,18 @@ impl FilterSet {
         blacklist: &[FlowFilter],
         context: &Context,
     ) -> Result<Self, FilterError> {
-        let (mut values, mut expressions) = (0, 0);
+        let (mut values, mut expressions, mut patterns) = (0, 0, 0);
         for list in [whitelist, blacklist] {
             bound("filters", list.len(), MAX_FILTERS)?;
             for filter in list {
                 values += measure(filter)?;
+                patterns += count_patterns(filter);
                 let experimental = filter.experimental.as_ref();
                 expressions += experimental.map_or(0, |one| one.cel_expression.len());
             }
         }
         bound("CEL expressions", expressions, cel::MAX_EXPRESSIONS)?;
+        bound("patterns", patterns, MAX_PATTERNS)?;
         bound("filter values", values, MAX_VALUES)?;
         let compile = |list: &[FlowFilter]| {
             list.iter()
@@ -232,6 +238,7 @@ impl FilterSet {
         Ok(Self {
             scope: context.scope.clone(),
             every: None,
+            expressions,
             whitelist: compile(whitelist)?,
             blacklist: compile(blacklist)?,
         })
@@ -245,6 +252,15 @@ impl FilterSet {
     pub fn extended(mut self, extension: Option<&Any>) -> Result<Self, FilterError> {
         self.every = shadow::compile(extension)?;
         Ok(self)
+    }
+
+    /// How many flows are put to it before other work gets its turn, of as many as a set without
+    /// expressions gets: an expression may take a fraction of a millisecond.
+    pub(super) const fn share(&self, flows: usize) -> usize {
+        match self.expressions {
+            0 => flows,
+            expressions => flows / (32 * expressions) + 1,
+        }
     }
 
     /// Whether a record passes.
@@ -263,6 +279,19 @@ fn bound(what: &'static str, count: usize, bound: usize) -> Result<(), FilterErr
         return Err(FilterError::TooMany { what, count, bound });
     }
     Ok(())
+}
+
+/// Regular expressions and names with wildcards of a filter, besides those in CEL.
+fn count_patterns(filter: &FlowFilter) -> usize {
+    let lists = [
+        &filter.source_fqdn,
+        &filter.destination_fqdn,
+        &filter.dns_query,
+        &filter.http_path,
+        &filter.http_url,
+        &filter.node_name,
+    ];
+    lists.into_iter().map(Vec::len).sum()
 }
 
 /// Number of values of a filter; the texts among them must not be endless.

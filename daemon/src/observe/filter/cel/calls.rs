@@ -1,14 +1,12 @@
 //! Functions and macros: which there are, and what they are given.
 
-use regex::Regex;
-
-use super::Mistake;
 use super::check::{Checked, Checker};
 use super::kind::Type;
 use super::node::{Function, Macro, Node};
 use super::parse::{Expr, Kind};
+use super::pattern::Pattern;
 use super::value::Value;
-use crate::observe::filter::fqdn::expression;
+use super::{MAX_PATTERNS, Mistake};
 
 /// Checks a call; what stands before the dot of a method is its first argument.
 pub(super) fn check(
@@ -114,12 +112,19 @@ fn matches(checker: &mut Checker<'_>, expr: &Expr, args: &[Expr]) -> Checked {
     if !kind.meets(&Type::Text) {
         return Err(Mistake::at(expr.at, format!("{kind} has no matches")));
     }
-    let Kind::Literal(Value::Text(pattern)) = &pattern.kind else {
+    let Kind::Literal(Value::Text(written)) = &pattern.kind else {
         let what = "the pattern of matches must be written out".to_owned();
         return Err(Mistake::at(expr.at, what));
     };
-    let pattern: Regex = expression("cel_expression", pattern)
-        .map_err(|error| Mistake::at(expr.at, error.to_string()))?;
+    checker.patterns += 1;
+    if checker.patterns > MAX_PATTERNS {
+        let what = format!("more than {MAX_PATTERNS} patterns; join them as in 'a|b'");
+        return Err(Mistake::at(expr.at, what));
+    }
+    let pattern = Pattern::compile(written).map_err(|why| {
+        let what = format!("the pattern of matches is none: {why}");
+        Mistake::at(pattern.at, what)
+    })?;
     Ok((Node::Matches(text.into(), pattern), Type::Bool))
 }
 

@@ -20,6 +20,8 @@ pub(super) struct Checker<'a> {
     pub(super) locals: Vec<(String, Type)>,
     /// Fields of the flow that are read; `None` in it: all of them.
     pub(super) read: Vec<Option<String>>,
+    /// Patterns so far.
+    pub(super) patterns: usize,
 }
 
 pub(super) type Checked = Result<(Node, Type), Mistake>;
@@ -161,7 +163,12 @@ impl Checker<'_> {
     fn map(&mut self, all: &[(Expr, Expr)]) -> Checked {
         let (mut nodes, mut keys, mut values) = (Vec::with_capacity(all.len()), None, None);
         for (key, value) in all {
+            let at = key.at;
             let ((key, one), (value, two)) = (self.check(key)?, self.check(value)?);
+            if !one.is_key() {
+                let what = format!("a key is a number, a text or a boolean, not {one}");
+                return Err(Mistake::at(at, what));
+            }
             nodes.push((key, value));
             keys = Some(join(keys, one));
             values = Some(join(values, two));

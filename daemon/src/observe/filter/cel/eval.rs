@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use prost_reflect::{DynamicMessage, FieldDescriptor, ReflectMessage as _, Value as Reflected};
+use prost_reflect::DynamicMessage;
 
 use super::functions;
 use super::node::{Comparison, Macro, Node, Operator};
+use super::read::{is_set, named, walk};
 use super::value::Value;
 
 /// Why an expression has no value for a flow; it does not match then.
@@ -21,7 +22,7 @@ pub(super) type Evaluated = Result<Value, Failed>;
 
 /// One evaluation.
 pub(super) struct Evaluation<'a> {
-    pub(super) flow: &'a DynamicMessage,
+    pub(super) flow: &'a Arc<DynamicMessage>,
     pub(super) locals: Vec<Value>,
     /// Steps left.
     pub(super) fuel: u32,
@@ -31,7 +32,7 @@ pub(super) struct Evaluation<'a> {
 const MAX_MADE: usize = 4_096;
 
 impl Evaluation<'_> {
-    fn spend(&mut self, steps: u32) -> Result<(), Failed> {
+    pub(super) fn spend(&mut self, steps: u32) -> Result<(), Failed> {
         self.fuel = self.fuel.checked_sub(steps).ok_or(Failed::Costly)?;
         Ok(())
     }
@@ -48,7 +49,7 @@ impl Evaluation<'_> {
         self.spend(1)?;
         match node {
             Node::Constant(value) => Ok(value.clone()),
-            Node::Flow => Ok(Value::Message(Arc::new(self.flow.clone()))),
+            Node::Flow => Ok(Value::Message(self.flow.clone())),
             Node::Local(slot) => self.locals.get(*slot).cloned().ok_or(Failed::Impossible),
             Node::Path(base, fields) => self.inside(base, |message| walk(message, fields)),
             Node::Has(base, fields) => {
@@ -56,12 +57,12 @@ impl Evaluation<'_> {
             }
             Node::Named { of, name, has } => {
                 let of = self.value(of)?;
-                named(&of, name, *has)
+                self.spend(of.weight())?;
+                self.paid(named(&of, name, *has)?)
             }
             Node::Index(of, index) => {
                 let (of, index) = (self.value(of)?, self.value(index)?);
-                self.spend(of.weight())?;
-                at(&of, &index)
+                self.at(&of, &index)
             }
             Node::List(nodes) => nodes.iter().map(|node| self.value(node)).collect(),
             Node::Map(nodes) => {
@@ -69,7 +70,7 @@ impl Evaluation<'_> {
                     .iter()
                     .map(|(key, value)| Ok((self.value(key)?, self.value(value)?)))
                     .collect();
-                Ok(Value::Map(pairs?.into()))
+                Value::map(pairs?).ok_or(Failed::Impossible)
             }
             Node::Not(of) => Ok(Value::Bool(!self.holds(of)?)),
             Node::Negative(of) => negative(&self.value(of)?).ok_or(Failed::Impossible),
@@ -99,8 +100,8 @@ impl Evaluation<'_> {
                 let Value::Text(text) = self.value(text)? else {
                     return Err(Failed::Impossible);
                 };
-                self.spend(u32::try_from(text.len()).unwrap_or(u32::MAX))?;
-                Ok(Value::Bool(pattern.is_match(&text)))
+                self.spend(pattern.price(text.len()))?;
+                Ok(Value::Bool(pattern.regex.is_match(&text)))
             }
             Node::Macro {
                 which,
@@ -113,13 +114,21 @@ impl Evaluation<'_> {
 
     /// Reads of a message without copying it, where it is the flow.
     fn inside(&mut self, base: &Node, read: impl FnOnce(&DynamicMessage) -> Value) -> Evaluated {
-        if matches!(base, Node::Flow) {
-            return Ok(read(self.flow));
-        }
-        let Value::Message(message) = self.value(base)? else {
-            return Err(Failed::Impossible);
+        let value = if matches!(base, Node::Flow) {
+            read(self.flow)
+        } else {
+            let Value::Message(message) = self.value(base)? else {
+                return Err(Failed::Impossible);
+            };
+            read(&message)
         };
-        Ok(read(&message))
+        self.paid(value)
+    }
+
+    /// A value that was read of a flow, once it is paid for: reading copies all of it.
+    fn paid(&mut self, value: Value) -> Evaluated {
+        self.spend(value.mass())?;
+        Ok(value)
     }
 
     /// One side that decides makes up for another that fails.
@@ -141,19 +150,21 @@ impl Evaluation<'_> {
         self.spend(left.weight().saturating_add(right.weight()))?;
         let order = || left.order(&right).ok_or(Failed::Impossible);
         let holds = match comparison {
-            Comparison::Equal => left.same(&right),
-            Comparison::Unequal => !left.same(&right),
+            Comparison::Equal => self.same(&left, &right)?,
+            Comparison::Unequal => !self.same(&left, &right)?,
             Comparison::Less => order()?.is_lt(),
             Comparison::LessOrEqual => order()?.is_le(),
             Comparison::Greater => order()?.is_gt(),
             Comparison::GreaterOrEqual => order()?.is_ge(),
-            Comparison::In => elements(&right)?.iter().any(|one| one.same(&left)),
+            Comparison::In => self.holds_one(&elements(&right)?, &left)?,
         };
         Ok(Value::Bool(holds))
     }
 
     fn expand(&mut self, which: Macro, over: &Node, each: &Node, made: Option<&Node>) -> Evaluated {
-        let elements = elements(&self.value(over)?)?;
+        let over = self.value(over)?;
+        self.spend(over.weight())?;
+        let elements = elements(&over)?;
         let depth = self.locals.len();
         let (mut results, mut matches, mut failed) = (Vec::new(), 0, None);
         for element in elements.iter() {
@@ -227,82 +238,6 @@ fn elements(of: &Value) -> Result<Arc<[Value]>, Failed> {
         return Err(Failed::Impossible);
     };
     Ok(map.iter().map(|(key, _)| key.clone()).collect())
-}
-
-/// The value at the end of a path; what is not set has its default.
-fn walk(message: &DynamicMessage, fields: &[FieldDescriptor]) -> Value {
-    let Some((field, rest)) = fields.split_first() else {
-        return Value::message(message);
-    };
-    if rest.is_empty() && field.kind().as_message().is_some() && !field.is_list() {
-        let nullable = !message.has_field(field) && nothing_when_unset(field);
-        if nullable {
-            return Value::Null;
-        }
-    }
-    let value = message.get_field(field);
-    match (&*value, rest.is_empty()) {
-        (Reflected::Message(inner), false) => walk(inner, rest),
-        (value, _) => Value::of(value),
-    }
-}
-
-/// Scalars in a message and messages of any type are null when they are not set.
-fn nothing_when_unset(field: &FieldDescriptor) -> bool {
-    field.kind().as_message().is_some_and(|message| {
-        super::value::is_wrapper(message.full_name())
-            || message.full_name() == "google.protobuf.Any"
-    })
-}
-
-fn is_set(message: &DynamicMessage, fields: &[FieldDescriptor]) -> bool {
-    match fields {
-        [] => true,
-        [field] => message.has_field(field),
-        [field, rest @ ..] => {
-            let value = message.get_field(field);
-            value.as_message().is_some_and(|inner| is_set(inner, rest))
-        }
-    }
-}
-
-fn named(of: &Value, name: &str, has: bool) -> Evaluated {
-    if let Value::Message(message) = of {
-        let field = message.descriptor().get_field_by_name(name);
-        let field = field.ok_or(Failed::Impossible)?;
-        if has {
-            return Ok(Value::Bool(message.has_field(&field)));
-        }
-        return Ok(walk(message, &[field]));
-    }
-    let Value::Map(map) = of else {
-        return Err(Failed::Impossible);
-    };
-    let found = map
-        .iter()
-        .find(|(key, _)| matches!(key, Value::Text(text) if **text == *name))
-        .map(|(_, value)| value.clone());
-    if has {
-        return Ok(Value::Bool(found.is_some()));
-    }
-    found.ok_or(Failed::Impossible)
-}
-
-fn at(of: &Value, index: &Value) -> Evaluated {
-    let found = match (of, index) {
-        (Value::List(list), Value::Int(number)) => usize::try_from(*number)
-            .ok()
-            .and_then(|at| list.get(at).cloned()),
-        (Value::List(list), Value::Uint(number)) => usize::try_from(*number)
-            .ok()
-            .and_then(|at| list.get(at).cloned()),
-        (Value::Map(map), key) => map
-            .iter()
-            .find(|(known, _)| known.same(key))
-            .map(|(_, value)| value.clone()),
-        _ => None,
-    };
-    found.ok_or(Failed::Impossible)
 }
 
 fn calculate(operator: Operator, left: &Value, right: &Value) -> Evaluated {

@@ -82,6 +82,22 @@ impl Type {
         )
     }
 
+    /// Whether it can be the key of a map.
+    pub(super) const fn is_key(&self) -> bool {
+        match self {
+            Self::Dyn | Self::Bool | Self::Int | Self::Uint | Self::Text => true,
+            Self::Null
+            | Self::Double
+            | Self::Bytes
+            | Self::Time
+            | Self::Span
+            | Self::Maybe(_)
+            | Self::List(_)
+            | Self::Map(..)
+            | Self::Message(_) => false,
+        }
+    }
+
     /// Whether values of both kinds can be compared.
     pub(super) fn meets(&self, other: &Self) -> bool {
         match (self.bare(), other.bare()) {

@@ -147,6 +147,9 @@ fn code(
 ) -> Result<usize, String> {
     let wrong = || "an escape without its digits".to_owned();
     let text = rest.get(skip..skip + digits).ok_or_else(wrong)?;
+    if text.starts_with('+') {
+        return Err(wrong());
+    }
     let number = u32::from_str_radix(text, radix).map_err(|_| wrong())?;
     if bytes && digits < 4 {
         into.push(u8::try_from(number).map_err(|_| wrong())?);

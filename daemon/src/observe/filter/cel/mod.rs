@@ -9,15 +9,20 @@ mod calls;
 mod check;
 mod eval;
 mod functions;
+#[cfg(test)]
+mod hostile;
 mod kind;
 mod lex;
 mod node;
 mod parse;
+mod pattern;
+mod read;
+mod same;
 #[cfg(test)]
 mod tests;
 mod value;
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use flowd_proto::FILE_DESCRIPTOR_SET;
 use flowd_proto::descriptor::FLOW;
@@ -41,6 +46,8 @@ pub(super) const MAX_EXPRESSIONS: usize = 16;
 const MAX_NODES: usize = 512;
 /// How deep an expression may be nested.
 const MAX_DEPTH: usize = 32;
+/// Patterns of `matches` in an expression, at most: each takes memory, and time to compile.
+const MAX_PATTERNS: usize = 8;
 /// Steps of one evaluation, at most: far below a millisecond.
 const FUEL: u32 = 10_000;
 
@@ -81,6 +88,7 @@ impl Program {
             flow: &FLOW_SHAPE,
             locals: Vec::new(),
             read: Vec::new(),
+            patterns: 0,
         };
         let (node, kind) = checker.check(&expr)?;
         if kind != Type::Bool {
@@ -98,7 +106,7 @@ impl Program {
     }
 
     /// Whether it holds for a flow; a failure is a no.
-    fn matches(&self, flow: &DynamicMessage) -> bool {
+    fn matches(&self, flow: &Arc<DynamicMessage>) -> bool {
         let mut evaluation = Evaluation {
             flow,
             locals: Vec::new(),
@@ -133,7 +141,7 @@ pub(super) fn compile(build: &mut Build<'_>) -> Result<(), FilterError> {
         boot: build.context.boot,
     };
     build.test(move |record| {
-        let flow = reflected(record, &view, parts);
+        let flow = Arc::new(reflected(record, &view, parts));
         programs.iter().any(|program| program.matches(&flow))
     });
     Ok(())

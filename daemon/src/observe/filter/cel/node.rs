@@ -1,8 +1,8 @@
 //! A checked expression: names are resolved, functions chosen, constants known.
 
 use prost_reflect::FieldDescriptor;
-use regex::Regex;
 
+use super::pattern::Pattern;
 use super::value::Value;
 
 #[derive(Debug)]
@@ -36,7 +36,7 @@ pub(super) enum Node {
     Compare(Comparison, Box<[Node; 2]>),
     Calculate(Operator, Box<[Node; 2]>),
     Call(Function, Vec<Node>),
-    Matches(Box<Node>, Regex),
+    Matches(Box<Node>, Pattern),
     Macro {
         which: Macro,
         over: Box<Node>,

@@ -1,6 +1,7 @@
 //! Values of an expression, and what is read from a flow.
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use prost_reflect::{DynamicMessage, ReflectMessage as _, Value as Reflected};
@@ -22,6 +23,14 @@ pub(super) enum Value {
     List(Arc<[Value]>),
     Map(Arc<[(Value, Value)]>),
     Message(Arc<DynamicMessage>),
+}
+
+/// A key of a map: a whole number is the same key whichever kind it is of.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum MapKey {
+    Bool(bool),
+    Whole(i128),
+    Text(Arc<str>),
 }
 
 impl Value {
@@ -79,21 +88,21 @@ impl Value {
         })
     }
 
-    /// Whether two values are equal; values of different kinds are not.
-    pub(super) fn same(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Null, Self::Null) => true,
-            (Self::List(one), Self::List(two)) => {
-                one.len() == two.len() && one.iter().zip(two.iter()).all(|(a, b)| a.same(b))
-            }
-            (Self::Map(one), Self::Map(two)) => {
-                let held = |key: &Self, value: &Self| {
-                    two.iter().any(|(k, v)| k.same(key) && v.same(value))
-                };
-                one.len() == two.len() && one.iter().all(|(key, value)| held(key, value))
-            }
-            (Self::Message(one), Self::Message(two)) => one == two,
-            _ => self.order(other) == Some(Ordering::Equal),
+    /// A map, if its keys are keys and all different.
+    pub(super) fn map(pairs: Vec<(Self, Self)>) -> Option<Self> {
+        let mut seen = BTreeSet::new();
+        let fresh = |(key, _): &(Self, Self)| key.key().is_some_and(|key| seen.insert(key));
+        pairs.iter().all(fresh).then(|| Self::Map(pairs.into()))
+    }
+
+    /// What a value is as the key of a map; `None` when it cannot be one.
+    fn key(&self) -> Option<MapKey> {
+        if let Self::Bool(value) = self {
+            Some(MapKey::Bool(*value))
+        } else if let Self::Text(text) = self {
+            Some(MapKey::Text(text.clone()))
+        } else {
+            self.whole().map(MapKey::Whole)
         }
     }
 
@@ -115,7 +124,18 @@ impl Value {
         self.whole().map(|number| number as f64)
     }
 
-    /// How much work it is to look at all of it.
+    /// How much work it is to copy all of it, down to its last element; for what was read of a flow
+    /// and shares nothing.
+    pub(super) fn mass(&self) -> u32 {
+        if let Self::List(list) = self {
+            let each = list.iter().map(|one| one.mass().saturating_add(1));
+            each.fold(0, u32::saturating_add)
+        } else {
+            self.weight()
+        }
+    }
+
+    /// How much work it is to look at it, but not into its elements.
     pub(super) fn weight(&self) -> u32 {
         let size = match self {
             Self::Text(text) => text.len() / 32,
