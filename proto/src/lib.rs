@@ -14,6 +14,7 @@ pub mod mask;
 pub mod otlp;
 pub mod pattern;
 pub mod reason;
+pub mod reserved;
 mod timestamp;
 
 pub use any::Any;

@@ -30,6 +30,7 @@ const SCENES = [
   { from: "frontend", to: "world", udp: true, port: 53, verdict: "FORWARDED" },
   { from: "stranger", to: "database", port: 5432, verdict: "AUDIT", reason: "POLICY_DENIED" },
   { from: "world", to: "backend", icmp: true, verdict: "DROPPED", reason: "POLICY_DENY" },
+  { from: "stranger", to: "world", port: 443, verdict: "FORWARDED" },
   { from: "hostile", to: "backend", port: 22, verdict: "DROPPED", reason: "INVALID_SOURCE_IP" },
 ];
 

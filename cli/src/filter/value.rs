@@ -4,9 +4,10 @@ use flowd_proto::flow::{
     DropReason, EventTypeFilter, HttpHeader, IpVersion, NetworkInterface, TcpFlags,
     TrafficDirection, Verdict, Workload,
 };
+use flowd_proto::reserved;
 
 use super::FilterError;
-use crate::print::words::{EVENT_TYPES, RESERVED_IDENTITIES, TRACE_POINTS};
+use crate::print::words::{EVENT_TYPES, TRACE_POINTS};
 
 fn wrong<T>(text: &str, what: &str) -> Result<T, FilterError> {
     Err(FilterError::Value(format!("{text:?} is no {what}")))
@@ -44,14 +45,8 @@ pub(super) fn ip_version(text: &str) -> Result<IpVersion, FilterError> {
 
 /// A number, or the name of a reserved identity.
 pub(super) fn identity(text: &str) -> Result<u32, FilterError> {
-    let reserved = text.strip_prefix("reserved:").unwrap_or(text);
-    let named = RESERVED_IDENTITIES
-        .iter()
-        .position(|name| *name == reserved);
-    match named
-        .and_then(|number| u32::try_from(number).ok())
-        .or_else(|| text.parse().ok())
-    {
+    let named = reserved::number(text.strip_prefix("reserved:").unwrap_or(text));
+    match named.or_else(|| text.parse().ok()) {
         Some(identity) => Ok(identity),
         None => wrong(
             text,

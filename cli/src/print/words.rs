@@ -1,5 +1,7 @@
 //! Hubble's words for numbers that are not enums on the wire.
 
+use flowd_proto::reserved;
+
 /// Event types by name.
 pub const EVENT_TYPES: [(&str, i32); 8] = [
     ("drop", DROP),
@@ -43,21 +45,6 @@ pub const TRACE_POINTS: [&str; 14] = [
     "to-crypto",
 ];
 
-/// Reserved identities that are printed by name.
-pub const RESERVED_IDENTITIES: [&str; 11] = [
-    "unknown",
-    "host",
-    "world",
-    "unmanaged",
-    "health",
-    "init",
-    "remote-node",
-    "kube-apiserver",
-    "ingress",
-    "world-ipv4",
-    "world-ipv6",
-];
-
 /// Names of `policy_match_type`.
 const MATCH_TYPES: [&str; 7] = [
     "none",
@@ -87,10 +74,7 @@ pub fn trace_point(sub_type: i32) -> String {
 
 /// An identity in parentheses, as it stands behind an address.
 pub fn identity(number: u32, numeric: bool) -> String {
-    let reserved = usize::try_from(number)
-        .ok()
-        .and_then(|index| RESERVED_IDENTITIES.get(index));
-    match reserved {
+    match reserved::name(number) {
         Some(name) if !numeric => format!("({name})"),
         Some(_) | None => format!("(ID:{number})"),
     }

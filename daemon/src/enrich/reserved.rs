@@ -1,36 +1,12 @@
 //! Reserved identities: Hubble's numbers and names.
 
+pub use flowd_proto::reserved::{name, number};
+
 /// Source prefix of the labels of reserved identities.
 pub const PREFIX: &str = "reserved:";
 
 /// Label of an identity, endpoint or address nobody knows.
 pub const UNKNOWN: &str = "reserved:unknown";
-
-/// Names in the order of their numbers.
-const NAMES: [&str; 11] = [
-    "unknown",
-    "host",
-    "world",
-    "unmanaged",
-    "health",
-    "init",
-    "remote-node",
-    "kube-apiserver",
-    "ingress",
-    "world-ipv4",
-    "world-ipv6",
-];
-
-/// The name of a reserved identity.
-pub fn name(identity: u32) -> Option<&'static str> {
-    NAMES.get(usize::try_from(identity).ok()?).copied()
-}
-
-/// The number of a reserved identity's name.
-pub fn number(name: &str) -> Option<u32> {
-    let index = NAMES.iter().position(|known| *known == name)?;
-    u32::try_from(index).ok()
-}
 
 /// Whether an identity stands for addresses outside.
 pub const fn is_world(identity: u32) -> bool {
@@ -47,11 +23,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_and_names_agree() {
-        assert_eq!(name(2), Some("world"));
-        assert_eq!(number("kube-apiserver"), Some(7));
-        assert_eq!(name(11), None);
-        assert_eq!(number("somebody"), None);
+    fn both_families_of_the_world_are_outside_and_the_host_is_not() {
         assert!(is_world(number("world-ipv6").unwrap()));
+        let host = number("host").unwrap();
+        assert!(is_host(host) && !is_world(host));
     }
 }

@@ -80,7 +80,7 @@ export function processFacts(extension: FlowExtension): [string, string][] {
     : String(process.user_id ?? 0);
   return [
     ["Process", processName(process)],
-    ["Known since", known],
+    ["Known because", known],
     ["Program", visible(process.executable)],
     ["User", visible(user)],
     ["Unit", visible(process.unit)],
