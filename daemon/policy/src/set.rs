@@ -197,6 +197,7 @@ impl PolicySet {
                 (None, None) => return changes,
                 (Some(_), None) => Ordering::Less,
                 (None, Some(_)) => Ordering::Greater,
+                (Some(left), Some(right)) if Arc::ptr_eq(left, right) => Ordering::Equal,
                 (Some(left), Some(right)) => left.reference.cmp(&right.reference),
             };
             if order.is_eq() && left != right || order.is_lt() {

@@ -1,6 +1,8 @@
 //! What is different about the host: its numbers are the same on every node, and its devices are one
 //! endpoint.
 
+use std::collections::BTreeMap;
+
 use flowd_abi::{Endpoint, Peer, endpoint::EndpointFlags};
 
 use super::{
@@ -38,12 +40,11 @@ pub(super) fn flag(spec: &EndpointSpec) -> u32 {
 
 /// A connection may come in by one device and leave by another: under two generations it would be
 /// judged again at each of its packets.
-pub(super) fn one_generation(endpoints: &mut [(u32, PlannedEndpoint)]) {
-    let host =
-        |(_, endpoint): &&mut (u32, PlannedEndpoint)| endpoint.value.has(EndpointFlags::HOST);
-    let newest = endpoints.iter_mut().filter(host);
-    let newest = newest.map(|(_, endpoint)| endpoint.value.generation).max();
-    for (_, endpoint) in endpoints.iter_mut().filter(host) {
+pub(super) fn one_generation(endpoints: &mut BTreeMap<u32, PlannedEndpoint>) {
+    let host = |endpoint: &&mut PlannedEndpoint| endpoint.value.has(EndpointFlags::HOST);
+    let devices = endpoints.values_mut().filter(host);
+    let newest = devices.map(|endpoint| endpoint.value.generation).max();
+    for endpoint in endpoints.values_mut().filter(host) {
         endpoint.value.generation = newest.unwrap_or_default();
     }
 }

@@ -19,6 +19,8 @@ pub struct Identities {
     last: (BTreeSet<u32>, Classes),
     /// Of the plan being made.
     next: (BTreeSet<u32>, Classes),
+    /// Identities of the plan before the last one may still be there.
+    unsettled: bool,
 }
 
 /// Address blocks by the number of their class.
@@ -36,13 +38,18 @@ impl Default for Identities {
             world: World::new(),
             last: Default::default(),
             next: Default::default(),
+            unsettled: false,
         }
     }
 }
 
 impl Identities {
     /// Moves on to the identities of the next plan, beside which those of the last one stay.
-    pub(super) fn follow(&mut self, groups: &BTreeMap<u32, Group>) {
+    pub(super) fn follow(&mut self, groups: &BTreeMap<u32, Group>, changed: bool) {
+        if !changed && !self.unsettled {
+            return;
+        }
+        self.unsettled = false;
         let known: Vec<u32> = self.world.identities().keys().copied().collect();
         for identity in known {
             let reserved = identity < 256;
@@ -52,7 +59,9 @@ impl Identities {
         }
         let none = NamedPorts::default();
         for (identity, group) in groups {
-            self.world.insert(*identity, group.labels.clone());
+            if self.world.identities().get(identity) != Some(&group.labels) {
+                self.world.insert(*identity, group.labels.clone());
+            }
             if self.world.named_ports().get(identity).unwrap_or(&none) != &group.ports {
                 self.world.set_named_ports(*identity, group.ports.clone());
             }
@@ -72,7 +81,10 @@ impl Identities {
 
     /// The plan is made: what it does not have may go when the one after it is made.
     pub(super) fn settle(&mut self) {
-        self.last.0.clone_from(&self.next.0);
+        if self.last.0 != self.next.0 {
+            self.last.0.clone_from(&self.next.0);
+            self.unsettled = true;
+        }
         if self.last.1 != self.next.1 {
             self.last.1 = self.next.1.clone();
         }

@@ -3,12 +3,13 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
     sync::Arc,
 };
 
 use flowd_abi::endpoint::EndpointFlags;
 use flowd_policy::{Labels, NamedPorts};
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
 use super::{Guarded, Numbers, host};
 use crate::{endpoints::EndpointSpec, serve::status::Mode};
@@ -24,13 +25,40 @@ pub(super) struct Member {
     pub(super) flags: u32,
 }
 
+impl Member {
+    /// The addresses that mean it; the host's are not a workload's.
+    pub(super) fn addresses(&self) -> impl Iterator<Item = &IpAddr> {
+        let own = (!self.guarded.spec.is_host()).then_some(&self.guarded.addresses);
+        own.into_iter().flat_map(|addresses| addresses.iter())
+    }
+}
+
+impl Moved {
+    /// Whether anything is.
+    pub(super) fn is_any(&self) -> bool {
+        self.reordered || !self.devices.is_empty()
+    }
+}
+
 /// The workloads of one label set.
 #[derive(Clone, Debug)]
 pub(super) struct Group {
     pub(super) labels: Labels,
     /// All named ports that any of them has.
     pub(super) ports: NamedPorts,
-    devices: BTreeSet<u32>,
+    /// Theirs.
+    pub(super) devices: BTreeSet<u32>,
+}
+
+/// What following new inputs has changed.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Moved {
+    /// Devices whose workload came, went or is described otherwise.
+    pub(super) devices: BTreeSet<u32>,
+    /// Addresses that may be somebody else's.
+    pub(super) addresses: BTreeSet<IpAddr>,
+    /// Whether they come in another order.
+    pub(super) reordered: bool,
 }
 
 /// All of them.
@@ -40,29 +68,48 @@ pub(super) struct Members {
     /// Devices in the order of the inputs: of two workloads with one address the later one has it.
     order: Vec<u32>,
     groups: BTreeMap<u32, Group>,
+    /// The workloads that have an address; nearly always one.
+    holders: HashMap<IpAddr, Vec<u32>>,
+    /// Addresses that several have.
+    shared: BTreeSet<IpAddr>,
 }
 
 impl Members {
-    /// Goes on to these workloads; whether anything changed.
-    pub(super) fn follow(&mut self, endpoints: &[Guarded], numbers: &mut Numbers) -> bool {
+    /// Goes on to these workloads.
+    pub(super) fn follow(&mut self, endpoints: &[Guarded], numbers: &mut Numbers) -> Moved {
+        let mut moved = Moved::default();
         let order: Vec<u32> = endpoints.iter().map(|guarded| guarded.ifindex).collect();
-        let mut changed = order != self.order;
-        if changed {
-            let stay: BTreeSet<u32> = order.iter().copied().collect();
-            let gone = self.order.iter().filter(|ifindex| !stay.contains(ifindex));
+        if order != self.order {
+            moved.reordered = true;
+            let stay: HashSet<u32> = order.iter().copied().collect();
+            let gone = self.order.iter().filter(|ifindex| !stay.contains(*ifindex));
             for ifindex in gone.copied().collect::<Vec<_>>() {
-                self.remove(ifindex);
+                self.remove(ifindex, &mut moved);
             }
             self.order = order;
         }
         for guarded in endpoints {
             let known = self.members.get(&guarded.ifindex);
             if known.is_none_or(|known| *known.guarded != *guarded) {
-                self.put(guarded, numbers);
-                changed = true;
+                self.put(guarded, numbers, &mut moved);
             }
         }
-        changed
+        moved
+    }
+
+    /// The workload of a device.
+    pub(super) fn get(&self, ifindex: u32) -> Option<&Member> {
+        self.members.get(&ifindex)
+    }
+
+    /// The workload that has an address, unless several share it: then one of them.
+    pub(super) fn holder(&self, address: &IpAddr) -> Option<&Member> {
+        self.members.get(self.holders.get(address)?.last()?)
+    }
+
+    /// Whether an address is several workloads', so that their order decides.
+    pub(super) fn shares_addresses(&self) -> bool {
+        !self.shared.is_empty()
     }
 
     /// The workloads in the order of the inputs.
@@ -76,8 +123,9 @@ impl Members {
         &self.groups
     }
 
-    fn put(&mut self, guarded: &Guarded, numbers: &mut Numbers) {
-        self.remove(guarded.ifindex);
+    fn put(&mut self, guarded: &Guarded, numbers: &mut Numbers, moved: &mut Moved) {
+        self.remove(guarded.ifindex, moved);
+        moved.devices.insert(guarded.ifindex);
         let labels = &guarded.spec.labels;
         let identity = host::identity(numbers, &guarded.spec);
         let member = Member {
@@ -93,13 +141,35 @@ impl Members {
         });
         group.devices.insert(guarded.ifindex);
         group.ports.merge(&guarded.spec.ports);
+        for address in member.addresses() {
+            moved.addresses.insert(*address);
+            let holders = self.holders.entry(*address).or_default();
+            holders.push(guarded.ifindex);
+            if holders.len() > 1 {
+                self.shared.insert(*address);
+            }
+        }
         self.members.insert(guarded.ifindex, member);
     }
 
-    fn remove(&mut self, ifindex: u32) {
+    fn remove(&mut self, ifindex: u32, moved: &mut Moved) {
         let Some(member) = self.members.remove(&ifindex) else {
             return;
         };
+        moved.devices.insert(ifindex);
+        for address in member.addresses() {
+            moved.addresses.insert(*address);
+            let Some(holders) = self.holders.get_mut(address) else {
+                continue;
+            };
+            holders.retain(|holder| *holder != ifindex);
+            if holders.len() < 2 {
+                self.shared.remove(address);
+            }
+            if holders.is_empty() {
+                self.holders.remove(address);
+            }
+        }
         let Some(group) = self.groups.get_mut(&member.identity) else {
             return;
         };

@@ -1,6 +1,7 @@
 //! Who addresses are, and for whom it makes a difference that one means somebody else.
 
 use std::{
+    cmp::Ordering,
     collections::{BTreeMap, BTreeSet, HashMap},
     net::{IpAddr, Ipv4Addr},
 };
@@ -9,7 +10,11 @@ use flowd_abi::{Address, Endpoint, Peer, PolicyEntry};
 use flowd_policy::{CompiledDirection, CompiledEntry, PodClass};
 use ipnet::{IpNet, Ipv4Net};
 
-use super::{identities::Classes, members::Members, plan::CompiledPolicy};
+use super::{
+    identities::Classes,
+    members::{Member, Members},
+    plan::CompiledPolicy,
+};
 use crate::enrich::directory::address_of;
 
 /// Prefix length and address: the key of an entry of the table of peers.
@@ -45,21 +50,42 @@ pub(super) fn peers(classes: &Classes, host: &[IpAddr], members: &Members) -> Pe
         };
         peers.push((host_key(*address), peer));
     }
-    let workloads = members
-        .iter()
-        .filter(|(_, member)| !member.guarded.spec.is_host());
-    for (_, member) in workloads {
-        for address in member.guarded.addresses.iter() {
-            let peer = Peer {
-                identity: member.identity,
-                class: pods.of(member.identity, *address),
-                endpoint: member.id,
-            };
-            peers.push((host_key(*address), peer));
+    for (_, member) in members.iter() {
+        for address in member.addresses() {
+            peers.push((host_key(*address), pods.peer(member, *address)));
         }
     }
     // Of equal keys the map keeps the last.
     peers.into_iter().collect()
+}
+
+/// What some addresses that are no host's mean now, where that differs from before; `None` for
+/// nothing of their own. No workload may share an address with another.
+pub(super) fn moved(
+    before: &Peers,
+    classes: &Classes,
+    members: &Members,
+    addresses: &BTreeSet<IpAddr>,
+) -> Vec<(PeerKey, Option<Peer>)> {
+    let pods = PodClasses::new(&classes.pods);
+    // A prefix may be as long as an address.
+    let whole = |key: PeerKey| {
+        let mut classes = classes.world.iter().rev();
+        let found = classes.find(|(_, prefix)| prefix_key(**prefix) == key);
+        found.map(|(&class, _)| Peer {
+            class,
+            ..Peer::WORLD
+        })
+    };
+    let now = addresses.iter().map(|address| {
+        let key = host_key(*address);
+        match members.holder(address) {
+            Some(member) => (key, Some(pods.peer(member, *address))),
+            None => (key, whole(key)),
+        }
+    });
+    now.filter(|(key, peer)| before.get(key) != peer.as_ref())
+        .collect()
 }
 
 /// Finds the class of a workload's address without a walk over all of them.
@@ -79,6 +105,15 @@ impl PodClasses {
                 .values()
                 .map(|class| class.prefix.prefix_len())
                 .collect(),
+        }
+    }
+
+    /// What an address of a workload means.
+    fn peer(&self, member: &Member, address: IpAddr) -> Peer {
+        Peer {
+            identity: member.identity,
+            class: self.of(member.identity, address),
+            endpoint: member.id,
         }
     }
 
@@ -125,27 +160,42 @@ impl Transitions {
         transitions
     }
 
+    /// Whether there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        !self.everybody && self.pairs.is_empty() && self.owners.is_empty()
+    }
+
     /// Whether a verdict of an endpoint may be another one after them.
     pub(super) fn touch(
         &mut self,
         endpoint: &Endpoint,
         policies: &BTreeMap<u32, CompiledPolicy>,
     ) -> bool {
-        if self.everybody || self.owners.contains(&endpoint.id) {
-            return true;
+        let ids = (endpoint.ingress_policy, endpoint.egress_policy);
+        self.owners.contains(&endpoint.id) || self.touch_policies(ids, policies)
+    }
+
+    /// Whether an endpoint had one of the addresses or has it now.
+    pub(super) fn are_of(&self, endpoint: u32) -> bool {
+        self.owners.contains(&endpoint)
+    }
+
+    /// Whether a verdict of policies of these ids, ingress and egress, may be another one.
+    pub(super) fn touch_policies(
+        &mut self,
+        (ingress, egress): (u32, u32),
+        policies: &BTreeMap<u32, CompiledPolicy>,
+    ) -> bool {
+        if self.everybody || self.pairs.is_empty() {
+            return self.everybody;
         }
-        if self.pairs.is_empty() {
-            return false;
-        }
-        [endpoint.ingress_policy, endpoint.egress_policy]
-            .into_iter()
-            .any(|id| {
-                let pairs = &self.pairs;
-                *self.policies.entry(id).or_insert_with(|| {
-                    let policy = policies.get(&id);
-                    policy.is_some_and(|policy| tells_apart(&policy.compiled, pairs))
-                })
+        [ingress, egress].into_iter().any(|id| {
+            let pairs = &self.pairs;
+            *self.policies.entry(id).or_insert_with(|| {
+                let policy = policies.get(&id);
+                policy.is_some_and(|policy| tells_apart(&policy.compiled, pairs))
             })
+        })
     }
 }
 
@@ -170,16 +220,29 @@ fn about(
     own.map(|CompiledEntry { key, value }| (key.prefix, key.protocol, key.port, *value))
 }
 
+/// The keys of entries that only one of the two has, in one walk along both.
 fn differing(before: &Peers, after: &Peers) -> Vec<PeerKey> {
-    let missing = |these: &Peers, those: &Peers| {
-        let other = these
-            .iter()
-            .filter(|(key, peer)| those.get(*key) != Some(*peer));
-        other.map(|(key, _)| *key).collect::<Vec<_>>()
-    };
-    let mut keys = missing(before, after);
-    keys.extend(missing(after, before));
-    keys
+    let (mut before, mut after) = (before.iter(), after.iter());
+    let (mut left, mut right) = (before.next(), after.next());
+    let mut keys = Vec::new();
+    loop {
+        let order = match (left, right) {
+            (None, None) => return keys,
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some((left, _)), Some((right, _))) => left.cmp(right),
+        };
+        if left != right {
+            let smaller = if order.is_le() { left } else { right };
+            keys.extend(smaller.map(|(key, _)| *key));
+        }
+        if order.is_le() {
+            left = before.next();
+        }
+        if order.is_ge() {
+            right = after.next();
+        }
+    }
 }
 
 /// Who the addresses of a prefix are, as the programs find it.

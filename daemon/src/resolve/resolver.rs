@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use flowd_abi::{Endpoint, Peer};
+use flowd_abi::{Endpoint, Peer, endpoint::EndpointFlags};
 use flowd_policy::{CompileError, Labels, PolicySet};
 
 use super::{
@@ -15,7 +15,7 @@ use super::{
     identities::Identities,
     members::{Member, Members},
     numbers::{Live, Numbers},
-    peers::{self, Transitions},
+    peers::{self, Peers, Transitions},
     plan::{Plan, PlannedEndpoint},
     subjects::Subjects,
 };
@@ -56,10 +56,25 @@ pub struct Resolver {
     subjects: Subjects,
     policies: PolicySet,
     host: Vec<IpAddr>,
-    /// What peers are made from has changed since they were made.
-    peers_due: bool,
+    due: Due,
     plan: Arc<Plan>,
 }
+
+/// What has changed since the last plan; kept while none can be made.
+#[derive(Debug, Default)]
+struct Due {
+    /// Devices whose workload came, went or is described otherwise.
+    devices: BTreeSet<u32>,
+    /// Identities with another policy, or one of another name.
+    identities: BTreeSet<u32>,
+    /// Addresses that may be somebody else's.
+    addresses: BTreeSet<IpAddr>,
+    /// Whether what all of the peers are made from has changed.
+    peers: bool,
+}
+
+/// With more addresses than this to look at, the peers are made anew.
+const MAX_ADDRESSES: usize = 1_024;
 
 impl Resolver {
     /// A resolver that goes on with these numbers.
@@ -71,7 +86,10 @@ impl Resolver {
             subjects: Subjects::default(),
             policies: PolicySet::default(),
             host: Vec::new(),
-            peers_due: true,
+            due: Due {
+                peers: true,
+                ..Due::default()
+            },
             plan: Arc::default(),
         }
     }
@@ -107,32 +125,29 @@ impl Resolver {
             identities,
             subjects,
             policies,
+            due,
             ..
         } = self;
-        subjects.compile(policies, members.groups(), identities.world(), numbers)?;
-        let peers = if self.peers_due {
-            let peers = peers::peers(self.identities.classes(), &self.host, &self.members);
-            if peers == *self.plan.peers {
-                Arc::clone(&self.plan.peers)
-            } else {
-                Arc::new(peers)
-            }
-        } else {
-            Arc::clone(&self.plan.peers)
-        };
-        self.peers_due = false;
+        let (groups, world) = (members.groups(), identities.world());
+        subjects.compile(policies, groups, world, numbers, &mut due.identities)?;
+        let peers = self.peers();
         self.identities.settle();
         let peers_changed = !Arc::ptr_eq(&peers, &self.plan.peers);
-        let transitions = Transitions::between(&self.plan.peers, &peers);
-        let (endpoints, changed) = self.endpoints(transitions);
-        if self.plan.generation != 0 && !peers_changed && !changed {
+        let transitions = if peers_changed {
+            Transitions::between(&self.plan.peers, &peers)
+        } else {
+            Transitions::default()
+        };
+        let endpoints = self.endpoints(transitions);
+        self.due = Due::default();
+        if self.plan.generation != 0 && !peers_changed && endpoints.is_none() {
             return Ok(None);
         }
         self.plan = Arc::new(Plan {
             interim: self.numbers.next_generation(),
             generation: self.numbers.next_generation(),
             peers_changed,
-            endpoints,
+            endpoints: endpoints.unwrap_or_else(|| self.plan.endpoints.clone()),
             peers,
             policies: self.subjects.policies().clone(),
         });
@@ -142,14 +157,20 @@ impl Resolver {
 
     /// Goes on to new inputs and marks what they touch.
     fn follow(&mut self, inputs: &Inputs) {
-        self.peers_due |= self.members.follow(&inputs.endpoints, &mut self.numbers);
+        let moved = self.members.follow(&inputs.endpoints, &mut self.numbers);
+        self.due.peers |= moved.reordered && self.members.shares_addresses();
+        let moves = moved.is_any();
+        self.due.devices.extend(moved.devices);
+        self.due.addresses.extend(moved.addresses);
         if self.host != inputs.host {
             self.host.clone_from(&inputs.host);
-            self.peers_due = true;
+            self.due.peers = true;
         }
         let groups = self.members.groups();
-        self.identities.follow(groups);
-        self.subjects.follow(groups);
+        self.identities.follow(groups, moves);
+        if moves {
+            self.subjects.follow(groups);
+        }
         let changed = !inputs.policies.is(&self.policies);
         if changed {
             let changes = inputs.policies.changes(&self.policies);
@@ -160,42 +181,112 @@ impl Resolver {
             self.policies = inputs.policies.clone();
         }
         // Where a rule passes, classes are those of somebody.
-        let due = changed || (self.policies.passes() && self.peers_due);
+        let moves = moves || self.due.peers;
+        let due = changed || (self.policies.passes() && moves);
         let classes =
             due.then(|| classes::of(&self.policies, &self.host, &self.members, &mut self.numbers));
         if let Some(classes) = &classes {
-            self.peers_due |= classes != self.identities.classes();
+            self.due.peers |= classes != self.identities.classes();
         }
         self.identities.follow_classes(classes);
         let changes = self.identities.world().take_changes();
         self.subjects.mark_world(&changes);
     }
 
-    /// Every workload with the generation it ought to have, and whether anything differs from the
-    /// last plan.
-    fn endpoints(&self, mut transitions: Transitions) -> (BTreeMap<u32, PlannedEndpoint>, bool) {
+    /// Who addresses are now; the table of the last plan where that is the same.
+    fn peers(&self) -> Arc<Peers> {
+        let (classes, due) = (self.identities.classes(), &self.due);
+        let anew = due.peers
+            || due.addresses.len() > MAX_ADDRESSES
+            || self.members.shares_addresses() && !due.addresses.is_empty()
+            || self.host.iter().any(|own| due.addresses.contains(own));
+        if anew {
+            let peers = peers::peers(classes, &self.host, &self.members);
+            if peers != *self.plan.peers {
+                return Arc::new(peers);
+            }
+            return Arc::clone(&self.plan.peers);
+        }
+        let moved = peers::moved(&self.plan.peers, classes, &self.members, &due.addresses);
+        if moved.is_empty() {
+            return Arc::clone(&self.plan.peers);
+        }
+        let mut peers = Peers::clone(&self.plan.peers);
+        for (key, peer) in moved {
+            match peer {
+                Some(peer) => peers.insert(key, peer),
+                None => peers.remove(&key),
+            };
+        }
+        Arc::new(peers)
+    }
+
+    /// Every workload with the generation it ought to have; `None` where none differs from the last
+    /// plan.
+    fn endpoints(&self, mut transitions: Transitions) -> Option<BTreeMap<u32, PlannedEndpoint>> {
         // Both numbers are handed out only if there is a plan.
         let generation = self.numbers.generation_after_next();
-        let mut changed = self.plan.endpoints.len() != self.members.iter().count();
-        let mut endpoints = Vec::with_capacity(self.plan.endpoints.len());
-        for (ifindex, member) in self.members.iter() {
-            let mut planned = self.planned(member, generation);
+        let policies = self.subjects.policies();
+        let mut changes = Vec::new();
+        for ifindex in self.touched(&mut transitions) {
             let before = self.plan.endpoints.get(&ifindex);
-            if let Some(before) = before {
-                let last = before.value.generation;
-                let same = Endpoint {
-                    generation: last,
-                    ..planned.value
-                } == before.value;
-                if same && !transitions.touch(&planned.value, self.subjects.policies()) {
-                    planned.value.generation = last;
+            let planned = self.members.get(ifindex).map(|member| {
+                let mut planned = self.planned(member, generation);
+                if let Some(before) = before {
+                    let last = before.value.generation;
+                    let same = Endpoint {
+                        generation: last,
+                        ..planned.value
+                    } == before.value;
+                    if same && !transitions.touch(&planned.value, policies) {
+                        planned.value.generation = last;
+                    }
                 }
+                planned
+            });
+            if planned.as_ref() != before {
+                changes.push((ifindex, planned));
             }
-            changed |= before != Some(&planned);
-            endpoints.push((ifindex, planned));
         }
-        host::one_generation(&mut endpoints);
-        (endpoints.into_iter().collect(), changed)
+        if changes.is_empty() {
+            return None;
+        }
+        let is_host = |planned: &Option<PlannedEndpoint>| {
+            let value = planned.as_ref().map(|planned| planned.value);
+            value.is_some_and(|value| value.has(EndpointFlags::HOST))
+        };
+        let host = changes.iter().any(|(_, planned)| is_host(planned));
+        let mut endpoints = self.plan.endpoints.clone();
+        for (ifindex, planned) in changes {
+            match planned {
+                Some(planned) => endpoints.insert(ifindex, planned),
+                None => endpoints.remove(&ifindex),
+            };
+        }
+        if host {
+            host::one_generation(&mut endpoints);
+        }
+        Some(endpoints)
+    }
+
+    /// Devices of the workloads that may differ from the last plan.
+    fn touched(&self, transitions: &mut Transitions) -> BTreeSet<u32> {
+        let mut touched = self.due.devices.clone();
+        let nobody = transitions.is_empty();
+        for (identity, group) in self.members.groups() {
+            let ids = self.subjects.ids(*identity);
+            if self.due.identities.contains(identity)
+                || !nobody && transitions.touch_policies(ids, self.subjects.policies())
+            {
+                touched.extend(&group.devices);
+            }
+        }
+        if !nobody {
+            let all = self.members.iter();
+            let owners = all.filter(|(_, member)| transitions.are_of(member.id));
+            touched.extend(owners.map(|(ifindex, _)| ifindex));
+        }
+        touched
     }
 
     fn planned(&self, member: &Member, generation: u32) -> PlannedEndpoint {

@@ -84,7 +84,8 @@ impl Subjects {
     }
 
     /// Compiles what is marked. A policy that comes to the same as before keeps its id, so that
-    /// connections judged by it stay judged.
+    /// connections judged by it stay judged. `changed` gets the identities that have another policy, or
+    /// one of another name.
     ///
     /// # Errors
     ///
@@ -95,6 +96,7 @@ impl Subjects {
         groups: &BTreeMap<u32, Group>,
         world: &mut World,
         numbers: &mut Numbers,
+        changed: &mut BTreeSet<u32>,
     ) -> Result<(), CompileError> {
         while let Some(&identity) = self.pending.first() {
             if let Some(group) = groups.get(&identity) {
@@ -107,8 +109,13 @@ impl Subjects {
                     ingress: self.keep(before.ingress, ingress, numbers),
                     egress: self.keep(before.egress, egress, numbers),
                     uses: world.take_uses(),
-                    names: names(policies, &group.labels, before.names),
+                    names: names(policies, &group.labels, &before.names),
                 };
+                let same = (state.ingress, state.egress) == (before.ingress, before.egress)
+                    && Arc::ptr_eq(&state.names, &before.names);
+                if !same {
+                    changed.insert(identity);
+                }
                 self.states.insert(identity, state);
             }
             self.pending.remove(&identity);
@@ -160,14 +167,14 @@ impl Subjects {
     }
 }
 
-fn names(policies: &PolicySet, labels: &Labels, before: Arc<[String]>) -> Arc<[String]> {
+fn names(policies: &PolicySet, labels: &Labels, before: &Arc<[String]>) -> Arc<[String]> {
     let selecting = policies.selecting(Subject::of(labels));
     let names: BTreeSet<String> = selecting
         .iter()
         .map(|(policy, _)| policy.to_string())
         .collect();
     if names.iter().eq(before.iter()) {
-        before
+        Arc::clone(before)
     } else {
         names.into_iter().collect()
     }
