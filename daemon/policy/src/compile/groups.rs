@@ -7,7 +7,7 @@
 //! is worked out under its narrowest key, with a precedence that leaves nothing to the others. An
 //! identity knows what its own key and any peer's say; a class must also know whose it is.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use flowd_abi::{Peer, PolicyKey};
 
@@ -42,7 +42,7 @@ impl Rank {
 }
 
 /// Peers about which the same is said.
-pub(super) type Groups = BTreeMap<(Rank, Vec<Part>), Vec<u32>>;
+pub(super) type Groups<'a> = BTreeMap<(Rank, Cow<'a, [Part]>), Vec<u32>>;
 
 /// Whose key a peer number is.
 enum Owner {
@@ -55,40 +55,43 @@ enum Owner {
 }
 
 /// Puts peers with the same entries together.
-pub(super) fn groups(candidates: &Candidates<'_>, by_peer: &ByPeer, world: &World) -> Groups {
+pub(super) fn groups<'a>(
+    candidates: &Candidates<'_>,
+    by_peer: &'a ByPeer,
+    world: &World,
+) -> Groups<'a> {
     let mut groups = Groups::new();
     let passing = candidates.passing();
-    for (&peer, own) in by_peer {
+    for (peer, own) in by_peer.iter() {
         let key = if passing && peer != PolicyKey::ANY_PEER {
             worked_out(candidates, by_peer, peer, own, world)
         } else {
-            (Rank::AsWritten, own.clone())
+            (Rank::AsWritten, Cow::Borrowed(own))
         };
         groups.entry(key).or_default().push(peer);
     }
     groups
 }
 
-fn worked_out(
+fn worked_out<'a>(
     candidates: &Candidates<'_>,
-    by_peer: &ByPeer,
+    by_peer: &'a ByPeer,
     peer: u32,
-    own: &[Part],
+    own: &'a [Part],
     world: &World,
-) -> (Rank, Vec<Part>) {
-    let of = |peer: u32| by_peer.get(&peer).map(Vec::as_slice).unwrap_or_default();
-    let anyone = of(PolicyKey::ANY_PEER);
+) -> (Rank, Cow<'a, [Part]>) {
+    let anyone = by_peer.of(PolicyKey::ANY_PEER);
     let (rank, mut parts) = match owner(peer, world) {
         Owner::Itself => (Rank::Identity, [own, anyone].concat()),
-        Owner::Identity(identity) => (Rank::Class, [own, of(identity), anyone].concat()),
-        Owner::Unknown => return (Rank::Class, vec![Part::of(Claimant::DefaultDeny)]),
+        Owner::Identity(identity) => (Rank::Class, [own, by_peer.of(identity), anyone].concat()),
+        Owner::Unknown => return (Rank::Class, vec![Part::of(Claimant::DefaultDeny)].into()),
     };
     if !parts.iter().any(|part| candidates.passes(part.claimant)) {
-        return (Rank::AsWritten, own.to_vec());
+        return (Rank::AsWritten, Cow::Borrowed(own));
     }
     parts.sort();
     parts.dedup();
-    (rank, parts)
+    (rank, parts.into())
 }
 
 fn owner(peer: u32, world: &World) -> Owner {

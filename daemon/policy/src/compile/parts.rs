@@ -1,6 +1,6 @@
 //! Which parts of which rules speak about which peers.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use flowd_abi::{Direction, PolicyKey};
 
@@ -40,7 +40,40 @@ impl Part {
 }
 
 /// What is said about each peer.
-pub(super) type ByPeer = BTreeMap<u32, Vec<Part>>;
+#[derive(Debug, Default)]
+pub(super) struct ByPeer {
+    /// Sorted by peer, what is said of one side by side.
+    peers: Vec<u32>,
+    parts: Vec<Part>,
+}
+
+impl ByPeer {
+    fn new(mut said: Vec<(u32, Part)>) -> Self {
+        // Stable: what is said of one peer stays in the order of the rules. Each rule's peers are
+        // sorted already, which makes it cheap.
+        said.sort_by_key(|(peer, _)| *peer);
+        let (peers, parts) = said.into_iter().unzip();
+        Self { peers, parts }
+    }
+
+    /// The peers with what is said about them.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &[Part])> {
+        let mut from = 0;
+        self.peers.chunk_by(PartialEq::eq).filter_map(move |same| {
+            let to = from + same.len();
+            let parts = self.parts.get(from..to);
+            from = to;
+            Some((*same.first()?, parts?))
+        })
+    }
+
+    /// What is said about a peer.
+    pub(super) fn of(&self, peer: u32) -> &[Part] {
+        let from = self.peers.partition_point(|other| *other < peer);
+        let to = self.peers.partition_point(|other| *other <= peer);
+        self.parts.get(from..to).unwrap_or_default()
+    }
+}
 
 /// What holds besides the rules.
 pub(super) struct Besides {
@@ -57,7 +90,7 @@ pub(super) fn by_peer(
     subject: Option<&NamedPorts>,
     world: &mut World,
 ) -> Result<ByPeer, CompileError> {
-    let mut by_peer = ByPeer::new();
+    let mut said = Vec::new();
     for (number, rule) in candidates.rules() {
         let peers = peers::numbers(rule, world)?;
         let part = |by_number, by_name| Part {
@@ -72,34 +105,29 @@ pub(super) fn by_peer(
         match peers {
             PeerNumbers::Any => {
                 let everyone = part(true, of_peer(PolicyKey::ANY_PEER, world));
-                add(&mut by_peer, PolicyKey::ANY_PEER, everyone);
+                said.push((PolicyKey::ANY_PEER, everyone));
                 if rule.reference.direction == Direction::Egress {
                     for (&peer, ports) in world.named_ports() {
                         let by_name = resolve(rule, Some(ports));
                         if !by_name.is_empty() {
-                            add(&mut by_peer, peer, part(false, by_name));
+                            said.push((peer, part(false, by_name)));
                         }
                     }
                 }
             }
             PeerNumbers::Of(peers) => {
-                for peer in peers {
-                    add(&mut by_peer, peer, part(true, of_peer(peer, world)));
-                }
+                let parts = peers.into_iter();
+                said.extend(parts.map(|peer| (peer, part(true, of_peer(peer, world)))));
             }
         }
     }
     for &peer in &besides.let_in {
-        add(&mut by_peer, peer, Part::of(Claimant::Localhost));
+        said.push((peer, Part::of(Claimant::Localhost)));
     }
     if let Some(claimant) = besides.everyone {
-        add(&mut by_peer, PolicyKey::ANY_PEER, Part::of(claimant));
+        said.push((PolicyKey::ANY_PEER, Part::of(claimant)));
     }
-    Ok(by_peer)
-}
-
-fn add(by_peer: &mut ByPeer, peer: u32, part: Part) {
-    by_peer.entry(peer).or_default().push(part);
+    Ok(ByPeer::new(said))
 }
 
 /// The ports a rule names, as their owner numbers them.
