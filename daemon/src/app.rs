@@ -24,7 +24,8 @@ use crate::{
     enrich::{Directory, DirectoryHandle},
     flow::{self, Happening, Pipeline, Timeline},
     guard::{
-        Applier, Board, Control, HostSide, Ledger, Nudge, Parts, Pulse, Reader, watch_processes,
+        Addresses, Applier, Board, Control, HostSide, Ledger, Nudge, Parts, Prepared, Pulse,
+        Reader, watch_processes,
     },
     kernel::{
         Attachments, Kernel,
@@ -107,7 +108,12 @@ impl App {
         };
         let stopping = Arc::new(AtomicBool::new(false));
         let (wake, woken) = mpsc::channel();
-        let mut side = KernelSide::load(&config, pins)?;
+        let watching = Prepared::new(&config.kernel_drops, &namespace(&config));
+        let mut side = KernelSide::load(&config, pins, &watching)?;
+        let times = (&config.timeouts, config.update_interval);
+        let (keeper, dropped) = watching
+            .watch(&side.kernel, &side.pins, times, &board)
+            .unzip();
         let (owners, socket_counter) =
             watch_processes(&side.kernel, &config.processes, &side.pins, flows.owners())?;
         let reader = Reader::new(
@@ -123,7 +129,8 @@ impl App {
                 .context("the counters are taken once")?,
             board.clone(),
         )
-        .with_sockets(socket_counter, Arc::clone(flows.owners()));
+        .with_sockets(socket_counter, Arc::clone(flows.owners()))
+        .with_kernel_drops(keeper);
         let path = config.state.join("applied");
         let applied =
             Applied::open(&path).with_context(|| format!("directory {}", path.display()))?;
@@ -152,6 +159,7 @@ impl App {
             board: board.clone(),
             timeline: log.timeline().clone(),
             tallies: flows.shadows().clone(),
+            dropped,
         };
         let mut control = side.control(&config, published, (applied, modes), host)?;
         control.turn();
@@ -298,6 +306,7 @@ struct Published {
     board: Board,
     timeline: Timeline,
     tallies: crate::shadow::Tallies,
+    dropped: Option<Addresses>,
 }
 
 /// What was taken out of the loaded object.
@@ -311,13 +320,14 @@ struct KernelSide {
 }
 
 impl KernelSide {
-    fn load(config: &Config, pins: Pins) -> anyhow::Result<Self> {
+    fn load(config: &Config, pins: Pins, watching: &Prepared) -> anyhow::Result<Self> {
         let adopted = pins.map("CONNECTIONS").exists();
         let mut sizes = config.sizes;
         if config.processes.group().is_some() {
             sizes.sockets = config.processes.sockets;
         }
-        let mut kernel = Kernel::load(&sizes, &config.timeouts, Some(&pins))?;
+        let layout = watching.load(&config.kernel_drops, &mut sizes);
+        let mut kernel = Kernel::load_for(&sizes, &config.timeouts, Some(&pins), &layout)?;
         let tables = Tables::take(&mut kernel)?;
         let rings = Rings::take(&mut kernel)?;
         let counters = Counters::take(&mut kernel)?;
@@ -398,6 +408,7 @@ impl KernelSide {
             numbers: path,
             node_name: config.node_name.clone(),
             tallies: published.tallies,
+            dropped: published.dropped,
             look: config.look,
         }))
     }

@@ -4,6 +4,7 @@ pub mod access;
 mod check;
 pub mod export;
 mod host;
+mod kernel_drops;
 mod metrics;
 mod otlp;
 mod reloadable;
@@ -19,6 +20,7 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use self::access::{AccessSection, AuditSection, LimitsSection, TlsSection};
+pub use self::kernel_drops::KernelDrops;
 pub use self::processes::{Processes, Watched};
 pub use self::reloadable::Reloadable;
 use crate::{
@@ -132,6 +134,7 @@ struct File {
     host: host::HostSection,
     processes: processes::ProcessesSection,
     control: control::ControlSection,
+    kernel_drops: kernel_drops::KernelDropsSection,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -211,6 +214,8 @@ pub struct Config {
     pub host: HostSettings,
     /// What is known of processes.
     pub processes: Processes,
+    /// What is told of the kernel's own drops.
+    pub kernel_drops: KernelDrops,
     /// How often the control loop looks by itself.
     pub look: std::time::Duration,
 }
@@ -360,6 +365,7 @@ fn merge(flags: Flags, file: File, problems: &mut Vec<String>) -> Result<Config,
             fragments: file.sizes.fragments.unwrap_or(sizes.fragments),
             ring_bytes: file.sizes.ring_bytes.unwrap_or(sizes.ring_bytes),
             sockets: sizes.sockets,
+            kernel_drops: sizes.kernel_drops,
         },
         timeouts: Timeouts {
             tcp_new: file.timeouts.tcp_new.unwrap_or(timeouts.tcp_new),
@@ -377,6 +383,7 @@ fn merge(flags: Flags, file: File, problems: &mut Vec<String>) -> Result<Config,
         observe: file.observe,
         host: file.host.settings()?,
         processes: Processes::merge(flags.cgroup, file.processes),
+        kernel_drops: file.kernel_drops.settings(),
         look: file.control.look(),
     })
 }

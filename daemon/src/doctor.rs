@@ -5,7 +5,13 @@ use std::{path::Path, process::ExitCode};
 use crate::{
     capabilities,
     detach::DetachFlags,
-    kernel::{Kernel, Sizes, Timeouts, attach, bpffs, links, namespace::Namespace, sockets},
+    kernel::{
+        Kernel, Sizes, Timeouts, attach, bpffs,
+        kernel_drops::{self, Layout},
+        links,
+        namespace::Namespace,
+        sockets,
+    },
 };
 
 /// Oldest kernel the programs load on: ring buffers.
@@ -21,6 +27,7 @@ const SMALL: Sizes = Sizes {
     fragments: 64,
     ring_bytes: 65_536,
     sockets: 0,
+    kernel_drops: 0,
 };
 
 /// One finding.
@@ -39,6 +46,7 @@ pub fn run(flags: &DetachFlags) -> ExitCode {
     findings.push(pin_directory(&flags.bpffs));
     findings.push(programs());
     findings.push(processes());
+    findings.push(kernel_drops(flags));
     findings.extend(neighbours(flags));
     let mut bad = 0;
     for finding in &findings {
@@ -148,6 +156,30 @@ fn processes() -> Finding {
             root.display()
         )),
         Err(error) => Finding::Note(format!("flows will not name their processes: {error}")),
+    }
+}
+
+/// Whether drops of the kernel can be told.
+fn kernel_drops(flags: &DetachFlags) -> Finding {
+    let sizes = Sizes {
+        kernel_drops: 64,
+        ..SMALL
+    };
+    let namespace = flags.netns.as_deref();
+    let namespace = namespace.map_or_else(Namespace::own, Namespace::at);
+    let load = |layout: &Layout| {
+        let loaded = Kernel::load_for(&sizes, &Timeouts::default(), None, layout);
+        let mut kernel = loaded.map_err(|error| error.to_string())?;
+        kernel_drops::load(&mut kernel).map_err(|error| error.to_string())
+    };
+    let layout = Layout::of_kernel(&namespace).map_err(|error| error.to_string());
+    match layout.and_then(|layout| load(&layout)) {
+        Ok(()) => {
+            Finding::Good("drops of the kernel itself can be told, with its reasons".to_owned())
+        }
+        Err(error) => Finding::Note(format!(
+            "drops of the kernel itself will not be told: {error}"
+        )),
     }
 }
 

@@ -227,6 +227,7 @@ fn detach_leaves_the_hooks_as_they_were_found() {
         fragments: 64,
         ring_bytes: 65_536,
         sockets: 0,
+        kernel_drops: 0,
     };
     // A program can be on a hook once: those who came before and those who come after differ.
     let [mut before, mut after] =

@@ -11,6 +11,7 @@ pub mod deny;
 pub mod engine;
 pub mod host;
 pub mod judge;
+pub mod kernel_drop;
 pub mod notice;
 pub mod open;
 pub mod packet;

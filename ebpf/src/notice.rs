@@ -1,14 +1,17 @@
 //! From what happened to the event that tells it.
 
 use flowd_abi::{
-    Address, Connection, ConnectionKey, Denied, Direction, Event, EventKind, connection::Marks,
-    event::EventFlags,
+    Address, Connection, ConnectionKey, Denied, Direction, Event, EventKind, KernelDropKey,
+    KernelDropped, connection::Marks, event::EventFlags,
 };
 
 use crate::{
     packet::{Facts, Scene},
     tables::{Ring, Tables},
 };
+
+/// The verdict of everything the kernel drops ([`flowd_abi::Verdict::to_numbers`]).
+const DROPPED: u8 = 2;
 
 /// What is the same in every event about a packet.
 #[inline(always)]
@@ -180,4 +183,41 @@ fn ethertype(key: &ConnectionKey) -> u16 {
     } else {
         crate::parse::ethernet::IPV6
     }
+}
+
+/// Tells what the kernel dropped, from the packet or from the sweep.
+#[inline(always)]
+pub fn kernel_drop<T: Tables>(
+    tables: &mut T,
+    key: &KernelDropKey,
+    value: &KernelDropped,
+    kind: EventKind,
+    speaks_for: u64,
+    now: u64,
+) -> bool {
+    tables.tell(Ring::Kernel, |event| {
+        keyed(event, &key.flow, kind);
+        event.kernel_reason = key.reason;
+        event.direction = key.direction;
+        event.origin = key.direction;
+        event.verdict = DROPPED;
+        event.reason = value.class;
+        event.ethertype = ethertype(&key.flow);
+        event.time = now;
+        event.created = value.created;
+        event.sent_packets = speaks_for;
+        event.sent_bytes = value.bytes;
+        event.received_packets = value.packets;
+        event.received_bytes = value.opened;
+        event.socket = value.socket;
+        event.generation = value.generation;
+        event.peer_identity = value.peer_identity;
+        event.peer_class = value.peer_class;
+        event.ifindex = value.ifindex;
+        event.state = value.state;
+        event.flags = value.flags;
+        event.tcp_flags = value.tcp_flags;
+        event.icmp_type = value.icmp_type;
+        event.icmp_code = value.icmp_code;
+    })
 }

@@ -13,6 +13,8 @@ pub enum Ring {
     Events,
     /// Everything that does not.
     Drops,
+    /// What the kernel dropped.
+    Kernel,
 }
 
 /// Nanoseconds without a packet after which a connection is over.

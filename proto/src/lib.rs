@@ -9,6 +9,7 @@ pub mod descriptor;
 mod extension;
 mod field_mask;
 pub mod json;
+pub mod kernel_reason;
 mod layer4;
 pub mod mask;
 pub mod otlp;

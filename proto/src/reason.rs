@@ -6,7 +6,7 @@ mod words;
 
 use flowd_abi::{DropReason, ForwardReason};
 
-use crate::flow::DropReason as HubbleReason;
+use crate::{flow::DropReason as HubbleReason, kernel_reason};
 pub use words::hubble_words;
 
 /// What there is to say about a drop reason.
@@ -113,6 +113,46 @@ pub const fn of(reason: DropReason) -> DropText {
              the packet carries.",
             "Look at the sender: ordinary traffic has none or few of them.",
         ),
+        DropReason::KernelNoSocket => (
+            "kernel_no_socket",
+            HubbleReason::SocketLookupFailed,
+            "The kernel dropped it: nobody takes it at its destination.",
+            "Start the server, or correct the port or address; see what listens in the workload's \
+             namespace.",
+        ),
+        DropReason::KernelQueueFull => (
+            "kernel_queue_full",
+            HubbleReason::DropRateLimited,
+            "The kernel dropped it: a buffer, a queue or the memory of one is full.",
+            "The flow names the process where it is a socket's buffer. Read faster, send slower, or \
+             raise the bound that the kernel's reason names.",
+        ),
+        DropReason::KernelUnreachable => (
+            "kernel_unreachable",
+            HubbleReason::StaleOrUnroutableIp,
+            "The kernel dropped it: there is no route, no neighbour or no device to send it by.",
+            "Look at `ip route get ADDRESS`, `ip neigh` and the MTU, in the workload's namespace and \
+             on the host.",
+        ),
+        DropReason::KernelFiltered => (
+            "kernel_filtered",
+            HubbleReason::LocalHostIsUnreachable,
+            "The kernel dropped it, told by another filter than flowd: netfilter, somebody else's eBPF \
+             program, a security module, reverse path filtering.",
+            "Look for the rule: `nft list ruleset`, `iptables-save -c`, `tc filter show`, `bpftool net`.",
+        ),
+        DropReason::KernelInvalid => (
+            "kernel_invalid",
+            HubbleReason::CtTruncatedOrInvalidHeader,
+            "The kernel dropped it: a header, a checksum or a sequence number is wrong.",
+            "Look at the sender, at offload settings (`ethtool -k`), and for tunnels that cut packets.",
+        ),
+        DropReason::KernelOther => (
+            "kernel_other",
+            HubbleReason::DropHostNotReady,
+            "The kernel dropped it, for a reason of its own that the flow names.",
+            "The names are those of enum skb_drop_reason; the kernel's documentation of it says more.",
+        ),
     };
     DropText {
         name,
@@ -171,6 +211,12 @@ pub fn find_forward(wanted: &str) -> Option<ForwardReason> {
     ForwardReason::ALL
         .into_iter()
         .find(|reason| plain(of_forward(*reason).name) == plain(wanted))
+}
+
+/// The drop reason of one of our names, of Hubble's, or of the kernel's own.
+pub fn find_any(wanted: &str) -> Option<DropReason> {
+    let of_kernel = || kernel_reason::find(wanted).and_then(|text| kernel_reason::class(text.name));
+    find(wanted).or_else(of_kernel)
 }
 
 /// Spelling without what people vary.
@@ -237,6 +283,7 @@ mod tests {
             assert_eq!(find(name), Some(DropReason::DefaultDenied), "{name}");
         }
         assert_eq!(find("tired"), None);
+        assert_eq!(find_any("NO_SOCKET"), Some(DropReason::KernelNoSocket));
         assert_eq!(find("1"), None, "a bare number is Hubble's");
     }
 }

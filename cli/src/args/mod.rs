@@ -74,7 +74,8 @@ pub enum Command {
     Why(WhyArgs),
     /// Explain why packets are dropped: one reason, or all of them
     ///
-    /// Takes flowd's name of a reason, Hubble's name, or Hubble's number. Needs no server.
+    /// Takes flowd's name of a reason, Hubble's name or number, or one of the kernel's such as NO_SOCKET.
+    /// Needs no server.
     Explain {
         /// Such as default_denied, POLICY_DENIED or 133
         reason: Option<String>,

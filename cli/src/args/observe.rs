@@ -16,6 +16,7 @@ Examples:
   flowctl observe --drop-reason POLICY_DENIED --last 100 -o json | jq .flow.source
   flowctl observe agent-events --since 1h         policies and workloads that came, changed or went
   flowctl observe --shadow changed                what would change were the shadow policies enforced
+  flowctl observe --kernel-reason any             what the kernel dropped by itself, and why
   flowctl observe -f --allowlist '{\"source_pod\":[\"shop/\"],\"verdict\":[\"DROPPED\"]}'";
 
 /// Which flows, and how to print them.
@@ -33,6 +34,15 @@ pub struct ObserveArgs {
     /// Which ones, by what shadow policies would have done.
     #[arg(long, value_enum, value_name = "WHICH", help_heading = "Selection")]
     pub shadow: Option<ShadowArg>,
+    /// Which ones, by the kernel's own reason for dropping them, such as NO_SOCKET; `any` for all
+    /// that it dropped and flowd did not
+    #[arg(
+        long,
+        value_name = "REASON",
+        value_delimiter = ',',
+        help_heading = "Selection"
+    )]
+    pub kernel_reason: Vec<String>,
     /// Which ones, in the API's own words.
     #[command(flatten)]
     pub raw: RawFilterArgs,

@@ -2,7 +2,7 @@
 
 use flowd_proto::flowd::v1::{GetFlowsExtension, ShadowFilter};
 use flowd_proto::observer::GetFlowsRequest;
-use flowd_proto::{FieldMask, FlowMask, Timestamp};
+use flowd_proto::{Any, FieldMask, FlowMask, Timestamp};
 
 use crate::args::ObserveArgs;
 use crate::args::observe::{Output, SelectArgs, ShadowArg};
@@ -152,16 +152,23 @@ pub(super) fn request(
         whitelist: filters.allow,
         blacklist: filters.deny,
         field_mask: (!paths.is_empty()).then_some(FieldMask { paths }),
-        extensions: args.shadow.map(|shadow| {
-            let shadow = match shadow {
-                ShadowArg::Any => ShadowFilter::AnyShadow,
-                ShadowArg::Changed => ShadowFilter::ChangedShadow,
-            };
-            let shadow = shadow.into();
-            GetFlowsExtension { shadow }.pack()
-        }),
+        extensions: extension(args),
         ..GetFlowsRequest::default()
     })
+}
+
+/// What is asked beyond Hubble's request.
+fn extension(args: &ObserveArgs) -> Option<Any> {
+    let shadow = match args.shadow {
+        None => ShadowFilter::Unspecified,
+        Some(ShadowArg::Any) => ShadowFilter::AnyShadow,
+        Some(ShadowArg::Changed) => ShadowFilter::ChangedShadow,
+    };
+    let extension = GetFlowsExtension {
+        shadow: shadow.into(),
+        kernel_reason: args.kernel_reason.clone(),
+    };
+    (extension != GetFlowsExtension::default()).then(|| extension.pack())
 }
 
 #[cfg(test)]
@@ -250,6 +257,16 @@ mod tests {
         ] {
             assert_eq!(parsed(line).format.print_policy_names, expected, "{line}");
         }
+    }
+
+    #[test]
+    fn reasons_of_the_kernel_go_with_the_request() {
+        let asked = |line| asked(line).expect(line).extensions;
+        assert_eq!(asked(""), None);
+        let packed = asked("--kernel-reason NO_SOCKET,netfilter_drop").expect("an extension");
+        let extension = GetFlowsExtension::unpack(&packed).expect("sound");
+        let reasons = extension.expect("ours").kernel_reason;
+        assert_eq!(reasons, ["NO_SOCKET", "netfilter_drop"]);
     }
 
     #[test]

@@ -43,6 +43,9 @@ impl Printer for Compact {
                 if let Some(times) = view.times() {
                     write!(out, " x{times}")?;
                 }
+                if let Some(reason) = view.kernel_reason() {
+                    write!(out, " [kernel: {reason}]")?;
+                }
                 if let Some(process) = view.process() {
                     write!(out, " {process}")?;
                 }

@@ -25,10 +25,12 @@ impl Dict {
 impl Printer for Dict {
     fn print(&mut self, response: &GetFlowsResponse, out: &mut dyn Write) -> io::Result<()> {
         let mut shadow = None;
+        let mut kernel_reason = None;
         let (time, source, destination, kind, verdict, summary) = match &response.response_types {
             Some(ResponseTypes::Flow(flow)) => {
                 let view = FlowView::new(flow, self.style);
                 shadow = view.shadow();
+                kernel_reason = view.kernel_reason();
                 let times = view
                     .times()
                     .map(|times| format!(" x{times}"))
@@ -70,6 +72,9 @@ impl Printer for Dict {
         }
         writeln!(out, "       TYPE: {kind}")?;
         writeln!(out, "    VERDICT: {verdict}")?;
+        if let Some(reason) = kernel_reason {
+            writeln!(out, "     KERNEL: {reason}")?;
+        }
         if let Some(shadow) = shadow {
             writeln!(
                 out,

@@ -3,7 +3,9 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
-use flowd_proto::flowd::v1::{EndpointStatus, Ledger, PolicyStatus, SourceError, StatusResponse};
+use flowd_proto::flowd::v1::{
+    EndpointStatus, KernelDrops, Ledger, PolicyStatus, SourceError, StatusResponse,
+};
 use tabwriter::TabWriter;
 
 use super::{Ink, Paint, TimeFormat, clean, columns, exporters, readable, shadow_counts};
@@ -36,6 +38,9 @@ pub(super) fn flowd(status: &StatusResponse, paint: Paint) -> io::Result<String>
     policies(&status.policies, &status.source_errors, paint, &mut text)?;
     if let Some(ledger) = &status.ledger {
         self::ledger(ledger, paint, &mut text)?;
+    }
+    if let Some(drops) = &status.kernel_drops {
+        kernel_drops(drops, paint, &mut text)?;
     }
     let connections = readable::number(status.connections);
     let denied = readable::number(status.denied);
@@ -252,6 +257,38 @@ fn ledger(ledger: &Ledger, paint: Paint, text: &mut Vec<u8>) -> io::Result<()> {
     writeln!(
         text,
         "  Flow log: {held}, from flow {first} to before {next}"
+    )
+}
+
+/// What the kernel dropped by itself.
+fn kernel_drops(drops: &KernelDrops, paint: Paint, text: &mut Vec<u8>) -> io::Result<()> {
+    let heading = paint.ink(Ink::Heading, "Kernel drops:");
+    if !drops.watched {
+        let why = paint.ink(
+            Ink::Notice,
+            format!("not watched: {}", clean(&drops.why_not)),
+        );
+        return writeln!(text, "\n{heading} {why}");
+    }
+    let [flows, ours, no_loss, elsewhere, missed] = [
+        drops.flows,
+        drops.ours,
+        drops.no_loss,
+        drops.elsewhere,
+        drops.missed,
+    ]
+    .map(readable::number);
+    writeln!(text, "\n{heading} watched; {flows} flows lose packets")?;
+    let mut rows = columns();
+    for one in &drops.reasons {
+        let packets = readable::number(one.packets);
+        writeln!(rows, "  {}\t{packets}", clean(&one.reason))?;
+    }
+    append(rows, text)?;
+    writeln!(
+        text,
+        "  Others: {ours} by verdicts of flowd, {no_loss} without a loss, {elsewhere} of nobody \
+         guarded; not looked at: {missed}"
     )
 }
 

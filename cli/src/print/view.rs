@@ -235,6 +235,12 @@ impl<'a> FlowView<'a> {
         super::shadow::verdict(extension, self.style)
     }
 
+    /// The kernel's own word for why it dropped it, where it did.
+    pub fn kernel_reason(&self) -> Option<String> {
+        let reason = &self.extension.as_ref()?.kernel_reason;
+        (!reason.is_empty()).then(|| clean(reason).into_owned())
+    }
+
     /// What stands in parentheses at the end.
     pub fn summary(&self) -> String {
         let trace = self.flow.ip_trace_id.map_or(0, |trace| trace.trace_id);

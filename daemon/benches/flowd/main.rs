@@ -2,7 +2,7 @@
 //! `target/bench/summary.json`.
 //!
 //! `cargo bench -p flowd --bench flowd [-- [--quick] [--only=KEY] SECTION…]`; sections are `datapath`,
-//! `sockets`, `userspace`, `resolve`, `observe`, `grpc`, `memory`, `network`; without any, all are run.
+//! `sockets`, `kernel_drops`, `userspace`, `resolve`, `observe`, `grpc`, `memory`, `network`; without any, all are run.
 //! Needs root. Figures of sections that were not run are kept if they are of the same commit and no file
 //! differs from it.
 
@@ -11,6 +11,7 @@ mod common;
 mod datapath;
 mod grpc;
 mod guarded;
+mod kernel_drops;
 mod memory;
 mod network;
 mod observe;
@@ -71,6 +72,9 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     }
     if arguments.wants("sockets") {
         sockets::measure(&mut summary)?;
+    }
+    if arguments.wants("kernel_drops") {
+        kernel_drops::measure(&mut summary)?;
     }
     if arguments.wants("userspace") {
         userspace::measure(&mut summary, arguments.quick);

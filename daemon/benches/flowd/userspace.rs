@@ -215,7 +215,7 @@ pub(crate) fn raw(event: &Event) -> [u8; EVENT] {
     ]);
     bytes.extend(event.source_mac);
     bytes.extend(event.destination_mac);
-    bytes.extend(event.pad);
+    bytes.extend(event.kernel_reason.to_ne_bytes());
     bytes
         .try_into()
         .expect("every field of an event is written")

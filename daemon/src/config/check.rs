@@ -49,6 +49,8 @@ impl Config {
                 format!("sizes.{name}: {size} is not between 64 and 16777216"),
             );
         }
+        let kernel_drops = self.kernel_drops.problem();
+        check(kernel_drops.is_none(), kernel_drops.unwrap_or_default());
         let timeouts = &self.timeouts;
         for (name, seconds) in [
             ("update_interval", self.update_interval),

@@ -138,7 +138,7 @@ impl Fields<'_> {
             match_type: self.u8()?,
             source_mac: self.take()?,
             destination_mac: self.take()?,
-            pad: self.take()?,
+            kernel_reason: self.u16()?,
         })
     }
 }
@@ -153,7 +153,7 @@ mod tests {
     #[test]
     fn every_field_survives() {
         let mut event = opened();
-        event.pad = [0; 2];
+        event.kernel_reason = 3;
         let judged = decode(&encode(&event)).unwrap();
         assert_eq!(judged.event, event);
         assert_eq!(judged.kind, EventKind::Open);

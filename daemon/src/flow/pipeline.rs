@@ -45,19 +45,22 @@ pub enum Ring {
     Events,
     /// `DROPS`.
     Drops,
+    /// `KERNEL_RING`.
+    Kernel,
     /// Not a ring: the sweep made it up from the tables.
     Sweep,
 }
 
 impl Ring {
     /// All, in the order of their numbers.
-    pub const ALL: [Self; 3] = [Self::Events, Self::Drops, Self::Sweep];
+    pub const ALL: [Self; 4] = [Self::Events, Self::Drops, Self::Kernel, Self::Sweep];
 
     /// Its label.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Events => "events",
             Self::Drops => "drops",
+            Self::Kernel => "kernel",
             Self::Sweep => "sweep",
         }
     }

@@ -4,9 +4,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use flowd_abi::event::EventFlags;
-use flowd_abi::{Address, Direction, Event, EventKind, Verdict, protocol};
+use flowd_abi::{Address, Direction, Event, EventKind, KernelReason, Verdict, protocol};
 
 use crate::enrich::{Attribution, Decision, Measured, Owner, Party};
+use crate::kernel::reasons;
 use crate::shadow::Shadowed;
 
 /// An event whose numbers are known to mean something.
@@ -132,6 +133,18 @@ impl Judged {
 }
 
 impl Judged {
+    /// Whether the kernel dropped it, and no verdict of ours.
+    #[inline]
+    pub const fn is_kernel_drop(&self) -> bool {
+        self.event.kernel_reason != KernelReason::NONE.0
+    }
+
+    /// The kernel's own word for why it dropped it, if it did.
+    pub fn kernel_reason(&self) -> Option<String> {
+        let reason = KernelReason(self.event.kernel_reason);
+        self.is_kernel_drop().then(|| reasons::name(reason))
+    }
+
     /// The type of the question an ICMP message is, or answers.
     #[inline]
     pub const fn asked_type(&self) -> u8 {
@@ -235,7 +248,7 @@ pub(crate) mod testing {
         ]);
         bytes.extend(event.source_mac);
         bytes.extend(event.destination_mac);
-        bytes.extend(event.pad);
+        bytes.extend(event.kernel_reason.to_ne_bytes());
         bytes
     }
 
@@ -277,7 +290,7 @@ pub(crate) mod testing {
             match_type: 2,
             source_mac: [2, 0, 0, 0, 0, 1],
             destination_mac: [2, 0, 0, 0, 0, 2],
-            pad: [0; 2],
+            kernel_reason: 0,
         }
     }
 }

@@ -15,7 +15,7 @@ use std::{
 use flowd_policy::{CompileError, Contents, PolicySet};
 
 use super::{
-    Board, Pulse,
+    Addresses, Board, Pulse,
     applier::Applier,
     changes::Changes,
     discover::{self, Failure},
@@ -87,6 +87,8 @@ pub struct Parts {
     pub node_name: String,
     /// Where verdicts of shadow policies are counted.
     pub tallies: Tallies,
+    /// The addresses whose packets count where the kernel drops them, if that is watched.
+    pub dropped: Option<Addresses>,
     /// How often everything is looked at although nothing told of a change.
     pub look: Duration,
 }
@@ -208,6 +210,7 @@ impl Control {
                 if self.parts.endpoints.is_known() && self.parts.policies.is_known() {
                     self.reconcile(changed || moved);
                     self.restore();
+                    self.know_addresses();
                 }
             }
             Err(error) => self.problem = Some(format!("devices cannot be listed: {error}")),

@@ -12,7 +12,7 @@ use std::{
 use crate::{
     clock::monotonic,
     enrich::OwnerCounts,
-    guard::{Board, Pulse},
+    guard::{Board, Keeper, Pulse},
     kernel::{
         Kernel,
         counters::{CounterRow, Counters},
@@ -34,6 +34,7 @@ pub struct Ledger {
     lost: u64,
     sockets: Option<SocketCounter>,
     owners: Arc<OwnerCounts>,
+    kernel_drops: Option<Keeper>,
 }
 
 impl Ledger {
@@ -52,6 +53,7 @@ impl Ledger {
             lost: 0,
             sockets: None,
             owners: Arc::default(),
+            kernel_drops: None,
         }
     }
 
@@ -64,6 +66,13 @@ impl Ledger {
     ) -> Self {
         self.sockets = sockets;
         self.owners = owners;
+        self
+    }
+
+    /// The same, that also tells what the kernel drops by itself.
+    #[must_use]
+    pub fn with_kernel_drops(mut self, keeper: Option<Keeper>) -> Self {
+        self.kernel_drops = keeper;
         self
     }
 
@@ -85,13 +94,20 @@ impl Ledger {
     /// and walking the tables can only hide a loss until the next turn.
     fn turn(&mut self) -> Result<(), String> {
         let before = self.counters.read().map_err(|error| error.to_string())?;
-        let found = {
+        let mut kernel_drops = None;
+        let mut found = {
             let mut sweep = self.sweep.lock().unwrap_or_else(PoisonError::into_inner);
             let mut kernel = self.kernel.lock().unwrap_or_else(PoisonError::into_inner);
             sweep
                 .run(kernel.program("sweep_flows"), monotonic())
                 .map_err(|error| error.to_string())?
         };
+        if let Some(keeper) = &mut self.kernel_drops {
+            let mut kernel = self.kernel.lock().unwrap_or_else(PoisonError::into_inner);
+            let (status, pending) = keeper.turn(&mut kernel)?;
+            found.pending += pending;
+            kernel_drops = Some(status);
+        }
         let sum = |part: fn(&CounterRow) -> u64| before.iter().map(part).sum::<u64>();
         let deferred = sum(|row| row.counter.deferred);
         let recovered = sum(|row| row.counter.recovered);
@@ -120,6 +136,9 @@ impl Ledger {
                     },
                 )
                 .collect();
+            if let Some(kernel_drops) = kernel_drops {
+                status.kernel_drops = kernel_drops;
+            }
             status.pending = found.pending;
             status.lost = lost;
             status.connections = found.connections;

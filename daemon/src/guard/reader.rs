@@ -69,10 +69,13 @@ impl Reader {
         let events = self.rings.drain_events(LIMIT, |bytes| {
             pipeline.push(Ring::Events, bytes, clock, &mut sum);
         });
-        if drops + events > 0 {
+        let kernel = self.rings.drain_kernel(LIMIT, |bytes| {
+            pipeline.push(Ring::Kernel, bytes, clock, &mut sum);
+        });
+        if drops + events + kernel > 0 {
             pipeline.flush();
         }
-        drops.max(events)
+        drops.max(events).max(kernel)
     }
 }
 

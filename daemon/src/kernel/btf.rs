@@ -1,5 +1,6 @@
-//! Where the running kernel keeps a member of a structure, from its own type information (BTF,
-//! Documentation/bpf/btf.rst): an offset typed in by hand would be another kernel's.
+//! Where the running kernel keeps a member of a structure and what it calls its numbers, from its own
+//! type information (BTF, Documentation/bpf/btf.rst): what is typed in by hand would be another
+//! kernel's.
 
 use std::{fs, io, path::Path};
 
@@ -28,6 +29,9 @@ pub enum BtfError {
         /// Its member.
         member: &'static str,
     },
+    /// The kernel has no such enumeration or tracepoint.
+    #[error("this kernel has no {0}")]
+    Unknown(&'static str),
 }
 
 /// Type information of a kernel.
@@ -42,10 +46,12 @@ pub struct Btf {
 /// Kinds of types (linux/btf.h).
 mod kind {
     pub(super) const INT: u32 = 1;
+    pub(super) const POINTER: u32 = 2;
     pub(super) const ARRAY: u32 = 3;
     pub(super) const STRUCT: u32 = 4;
     pub(super) const UNION: u32 = 5;
     pub(super) const ENUM: u32 = 6;
+    pub(super) const TYPEDEF: u32 = 8;
     pub(super) const FUNC_PROTO: u32 = 13;
     pub(super) const VAR: u32 = 14;
     pub(super) const DATASEC: u32 = 15;
@@ -117,6 +123,56 @@ impl Btf {
         Ok(u64::from(bits / 8))
     }
 
+    /// The names and numbers of an enumeration.
+    ///
+    /// # Errors
+    ///
+    /// When there is none.
+    pub fn enumerators(&self, name: &'static str) -> Result<Vec<(String, u32)>, BtfError> {
+        let unknown = BtfError::Unknown(name);
+        let at = self.find(kind::ENUM, name).ok_or(unknown)?;
+        let count = self.word(at + 4).unwrap_or_default() & 0xffff;
+        let read = |index| {
+            let at = at + 12 + 8 * index as usize;
+            let name = String::from_utf8_lossy(self.name(at)?).into_owned();
+            Some((name, self.word(at + 4)?))
+        };
+        Ok((0..count).filter_map(read).collect())
+    }
+
+    /// How many arguments a tracepoint hands to a program.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such tracepoint; `name` is that of its type, `btf_trace_` in front.
+    pub fn tracepoint_arguments(&self, name: &'static str) -> Result<u32, BtfError> {
+        let arguments = || {
+            let named = self.find(kind::TYPEDEF, name)?;
+            let pointer = self.referred(named, kind::POINTER)?;
+            let function = self.referred(pointer, kind::FUNC_PROTO)?;
+            // The first is the tracepoint's own.
+            (self.word(function + 4)? & 0xffff).checked_sub(1)
+        };
+        arguments().ok_or(BtfError::Unknown(name))
+    }
+
+    /// Where the type of this kind and name begins.
+    fn find(&self, kind: u32, name: &str) -> Option<usize> {
+        let is_it = |at: &&usize| {
+            self.word(**at + 4)
+                .is_some_and(|info| info >> 24 & 0x1f == kind)
+                && self.name(**at) == Some(name.as_bytes())
+        };
+        self.types.iter().find(is_it).copied()
+    }
+
+    /// Where the type begins that another refers to, if it is of this kind.
+    fn referred(&self, at: usize, kind: u32) -> Option<usize> {
+        let index = (self.word(at + 8)? as usize).checked_sub(1)?;
+        let at = *self.types.get(index)?;
+        (self.word(at + 4)? >> 24 & 0x1f == kind).then_some(at)
+    }
+
     /// Offset of a member in bits.
     fn member(&self, at: usize, wanted: &[u8], depth: u32) -> Option<u32> {
         let info = self.word(at + 4)?;
@@ -185,6 +241,18 @@ mod tests {
         assert_eq!(btf.offset("a", "y").unwrap(), 4);
         assert!(btf.offset("a", "z").is_err());
         assert!(btf.offset("int", "x").is_err());
+    }
+
+    #[test]
+    fn the_running_kernel_names_its_drop_reasons_and_the_arguments_of_its_tracepoint() {
+        let btf = Btf::of_kernel().unwrap();
+        let reasons = btf.enumerators("skb_drop_reason").unwrap();
+        let no_socket = "SKB_DROP_REASON_NO_SOCKET";
+        let found = reasons.iter().find(|(name, _)| name == no_socket);
+        assert!(found.is_some_and(|(_, number)| *number > 0), "{reasons:?}");
+        assert!(btf.tracepoint_arguments("btf_trace_kfree_skb").unwrap() >= 3);
+        assert!(btf.enumerators("no_such_enumeration").is_err());
+        assert!(btf.tracepoint_arguments("skb_drop_reason").is_err());
     }
 
     #[test]

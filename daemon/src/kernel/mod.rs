@@ -3,14 +3,18 @@
 
 pub mod attach;
 pub mod batch;
+pub mod behind;
 pub mod bpffs;
 pub mod btf;
 pub mod counters;
+pub mod drop_tables;
 pub mod events;
 pub mod host;
+pub mod kernel_drops;
 pub mod links;
 pub mod namespace;
 pub mod object;
+pub mod reasons;
 pub mod rings;
 pub mod sockets;
 pub mod sweep;

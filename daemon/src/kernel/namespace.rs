@@ -1,6 +1,13 @@
 //! Doing something inside a network namespace.
 
-use std::{fs::File, io, os::fd::AsFd as _, path::Path, sync::Arc, thread};
+use std::{
+    fs::File,
+    io,
+    os::{fd::AsFd as _, unix::fs::MetadataExt as _},
+    path::Path,
+    sync::Arc,
+    thread,
+};
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
@@ -21,6 +28,19 @@ impl Namespace {
             return Self(Some(Path::new("/run/netns").join(path).into()));
         }
         Self(Some(path.into()))
+    }
+
+    /// The number the kernel knows it by: the inode of its file.
+    ///
+    /// # Errors
+    ///
+    /// When it is gone or may not be looked at.
+    pub fn number(&self) -> io::Result<u32> {
+        let path = self.0.as_deref();
+        let path = path.unwrap_or_else(|| Path::new("/proc/thread-self/ns/net"));
+        let inode = std::fs::metadata(path)?.ino();
+        u32::try_from(inode)
+            .map_err(|_| io::Error::other(format!("{} is no network namespace", path.display())))
     }
 
     /// Runs a task inside, on a thread of its own: a thread that has left its namespace must not

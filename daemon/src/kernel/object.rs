@@ -10,10 +10,14 @@ use thiserror::Error;
 use super::{
     bpffs::Pins,
     btf::{Btf, BtfError},
+    kernel_drops::Layout,
 };
 
 /// The object the build made from `ebpf/`.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("FLOWD_EBPF_OBJECT"));
+
+/// Bytes of the ring of what the kernel drops, at most: close to 7000 events.
+const KERNEL_RING_BYTES: u32 = 1024 * 1024;
 
 /// Entries of the tables and bytes of the rings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +38,9 @@ pub struct Sizes {
     pub ring_bytes: u32,
     /// Sockets whose process is remembered; 0: none, and nothing of it outlives the daemon.
     pub sockets: u32,
+    /// Flows that lose packets in the kernel; 0: none are watched, and nothing of it outlives the
+    /// daemon.
+    pub kernel_drops: u32,
 }
 
 impl Default for Sizes {
@@ -47,6 +54,7 @@ impl Default for Sizes {
             fragments: 8192,
             ring_bytes: 8 * 1024 * 1024,
             sockets: 0,
+            kernel_drops: 0,
         }
     }
 }
@@ -54,7 +62,7 @@ impl Default for Sizes {
 impl Sizes {
     /// The maps that outlive the daemon, with the entries configured for those that have a choice.
     /// `SCRATCH` holds nothing between two packets.
-    const fn by_map(&self) -> [(&'static str, Option<u32>); 9] {
+    const fn by_map(&self) -> [(&'static str, Option<u32>); 10] {
         [
             ("ENDPOINTS", Some(self.endpoints)),
             ("PEERS", Some(self.peers)),
@@ -65,6 +73,7 @@ impl Sizes {
             ("COUNTERS", None),
             ("EVENTS", Some(self.ring_bytes)),
             ("DROPS", Some(self.ring_bytes)),
+            ("DROPPED", None),
         ]
     }
 
@@ -76,6 +85,21 @@ impl Sizes {
             ("SOCKET_COUNTS", None),
         ];
         maps.into_iter().filter(|_| self.sockets > 0)
+    }
+}
+
+impl Sizes {
+    /// The maps about what the kernel drops, where that is watched.
+    fn of_kernel_drops(&self) -> impl Iterator<Item = (&'static str, Option<u32>)> {
+        let maps = [
+            // Each version of IP, in the workload's namespace and in the guarded one.
+            ("GUARDED", Some(self.endpoints.saturating_mul(4))),
+            ("KERNEL_DROPS", Some(self.kernel_drops)),
+            ("KERNEL_RING", Some(self.ring_bytes.min(KERNEL_RING_BYTES))),
+            ("REASON_COUNTS", None),
+            ("FREED_COUNTS", None),
+        ];
+        maps.into_iter().filter(|_| self.kernel_drops > 0)
     }
 }
 
@@ -192,12 +216,13 @@ pub struct Kernel {
 }
 
 /// Names of the programs, as the kernel shows them.
-pub const PROGRAMS: [&str; 6] = [
+pub const PROGRAMS: [&str; 7] = [
     "from_workload",
     "to_workload",
     "from_host",
     "to_host",
     "sweep_flows",
+    "sweep_kernel_drops",
     "empty",
 ];
 
@@ -213,6 +238,20 @@ impl Kernel {
         timeouts: &Timeouts,
         pins: Option<&Pins>,
     ) -> Result<Self, KernelError> {
+        Self::load_for(sizes, timeouts, pins, &Layout::default())
+    }
+
+    /// The same, with what the program on the kernel's drops must know.
+    ///
+    /// # Errors
+    ///
+    /// As [`Kernel::load`].
+    pub fn load_for(
+        sizes: &Sizes,
+        timeouts: &Timeouts,
+        pins: Option<&Pins>,
+        layout: &Layout,
+    ) -> Result<Self, KernelError> {
         let nanoseconds = timeouts.nanoseconds();
         let mut loader = EbpfLoader::new();
         loader.override_global("TIMEOUTS", nanoseconds.as_slice(), true);
@@ -222,7 +261,11 @@ impl Kernel {
             [0; 2]
         };
         loader.override_global("TASK", task.as_slice(), true);
-        for (name, size) in sizes.by_map().into_iter().chain(sizes.of_sockets()) {
+        loader.override_global("KERNEL_FIELDS", layout.fields.as_slice(), true);
+        loader.override_global("KERNEL_PLACE", layout.place.as_slice(), true);
+        loader.override_global("REASON_CLASSES", layout.classes.as_slice(), true);
+        let maps = sizes.by_map().into_iter().chain(sizes.of_sockets());
+        for (name, size) in maps.chain(sizes.of_kernel_drops()) {
             if let Some(size) = size {
                 loader.map_max_entries(name, size);
             }

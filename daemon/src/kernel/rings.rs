@@ -1,4 +1,4 @@
-//! The two rings, read by polling: no event pays for waking anybody.
+//! The rings, read by polling: no event pays for waking anybody.
 
 use aya::maps::{MapData, MapError, RingBuf};
 use thiserror::Error;
@@ -13,10 +13,11 @@ pub struct RingError {
     source: MapError,
 }
 
-/// Readers of `EVENTS` and `DROPS`.
+/// Readers of `EVENTS`, `DROPS` and `KERNEL_RING`.
 pub struct Rings {
     events: RingBuf<MapData>,
     drops: RingBuf<MapData>,
+    kernel: RingBuf<MapData>,
 }
 
 impl Rings {
@@ -29,6 +30,7 @@ impl Rings {
         Ok(Self {
             events: ring(kernel, "EVENTS")?,
             drops: ring(kernel, "DROPS")?,
+            kernel: ring(kernel, "KERNEL_RING")?,
         })
     }
 
@@ -40,6 +42,11 @@ impl Rings {
     /// Hands waiting records of `DROPS` to `visit`, at most `limit`; how many there were.
     pub fn drain_drops(&mut self, limit: usize, visit: impl FnMut(&[u8])) -> usize {
         drain(&mut self.drops, limit, visit)
+    }
+
+    /// Hands waiting records of `KERNEL_RING` to `visit`, at most `limit`; how many there were.
+    pub fn drain_kernel(&mut self, limit: usize, visit: impl FnMut(&[u8])) -> usize {
+        drain(&mut self.kernel, limit, visit)
     }
 }
 

@@ -2,12 +2,13 @@
 
 use std::borrow::Cow;
 
-use flowd_abi::DropReason;
+use flowd_abi::{DropReason, KernelReason};
 use flowd_proto::reason;
 
 use super::facts::{Outcome, Processed};
 use super::plugin::{Kind, Options};
 use crate::flow::record::Family as IpFamily;
+use crate::kernel::reasons;
 use crate::observe::class::{MATCH_TYPES, Transport};
 use crate::observe::icmp::Message;
 
@@ -150,6 +151,16 @@ pub static DROPS: Family = Family {
         vec![reason.into(), transport(cell / REASONS)]
     },
     cells: Cells::Few(TRANSPORTS * REASONS),
+    numbers: Numbers::Counter,
+};
+
+/// `flowd_kernel_drop_packets_total`.
+pub static KERNEL_DROP_PACKETS: Family = Family {
+    name: "flowd_kernel_drop_packets_total",
+    help: "Packets told as dropped by the kernel, by its own reason.",
+    labels: &["reason"],
+    values: |cell| vec![reasons::name(KernelReason(cell as u16)).into()],
+    cells: Cells::Many,
     numbers: Numbers::Counter,
 };
 
@@ -298,7 +309,7 @@ pub static CONNECTION_BYTES: Family = Family {
 pub fn families(kind: Kind, options: Options) -> Vec<&'static Family> {
     match kind {
         Kind::Flow => vec![&FLOWS_PROCESSED],
-        Kind::Drop => vec![&DROPS],
+        Kind::Drop => vec![&DROPS, &KERNEL_DROP_PACKETS],
         Kind::Tcp => vec![&TCP_FLAGS],
         Kind::Icmp => vec![&ICMP],
         Kind::PortDistribution => vec![&PORT_DISTRIBUTION],

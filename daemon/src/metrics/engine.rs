@@ -163,11 +163,17 @@ impl Plugin {
     fn count(&mut self, batch: &[Record], facts: &[Facts], group: &mut Group) {
         match self.spec.kind {
             Kind::Flow => self.each(batch, facts, group, |one| Some(processed(one))),
-            Kind::Drop => self.each(batch, facts, group, |one| {
-                let reason = one.drop? as usize - 1;
-                let reasons = flowd_abi::DropReason::ALL.len();
-                Some(cell(one.transport as usize, [(reason, reasons)]))
-            }),
+            Kind::Drop => {
+                self.each(batch, facts, group, |one| {
+                    let reason = one.drop? as usize - 1;
+                    let reasons = flowd_abi::DropReason::ALL.len();
+                    Some(cell(one.transport as usize, [(reason, reasons)]))
+                });
+                // There are none in most batches.
+                if facts.iter().any(Facts::by_kernel) {
+                    self.kernel_drops(batch, facts, group);
+                }
+            }
             Kind::Tcp => {
                 self.each(batch, facts, group, syn);
                 // Rarely there at all, and rarer still both.
@@ -206,6 +212,21 @@ impl Plugin {
                 .is_none_or(|filters| filters.pass(record))
             {
                 table.add(group.context(index, record), cell, 1);
+            }
+        }
+    }
+
+    /// Counts the packets that each drop of the kernel speaks for.
+    fn kernel_drops(&mut self, batch: &[Record], facts: &[Facts], group: &mut Group) {
+        let [_, packets] = &mut self.tables[..] else {
+            return;
+        };
+        let filters = self.filters.as_ref();
+        for (index, (one, record)) in facts.iter().zip(batch).enumerate() {
+            if one.by_kernel() && filters.is_none_or(|filters| filters.pass(record)) {
+                let event = &record.judged.event;
+                let cell = u32::from(event.kernel_reason);
+                packets.add(group.context(index, record), cell, event.sent_packets);
             }
         }
     }

@@ -160,6 +160,12 @@ impl Facts {
         }
     }
 
+    /// Whether the kernel dropped it, and no verdict of ours.
+    #[inline]
+    pub fn by_kernel(&self) -> bool {
+        self.drop.is_some_and(DropReason::is_of_kernel)
+    }
+
     /// Whether it passed.
     #[inline]
     pub const fn forwarded(&self) -> bool {

@@ -44,6 +44,7 @@ impl Collector for HealthCollector {
         let mut families = ledger(&status);
         families.extend(pipeline(&self.flows, &self.log));
         families.extend(state(&status));
+        families.extend(super::kernel_drops::families(&status));
         families.push(
             Family::gauge("flowd_build_info", "The version that runs.")
                 .with(&[("version", VERSION)], 1.0),

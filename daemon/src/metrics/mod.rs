@@ -13,6 +13,7 @@ pub mod facts;
 pub mod family;
 pub mod health;
 pub mod hubble;
+mod kernel_drops;
 mod labels;
 pub mod owners;
 pub mod plugin;

@@ -51,6 +51,8 @@ pub(super) fn counted(record: &Record) -> FlowExtension {
         retransmits: record.measured.retransmits,
         attribution: numbers::attribution(record.attribution()) as i32,
         shadow_changed: record.shadow_changed(),
+        kernel_reason: record.judged.kernel_reason().unwrap_or_default(),
+        connection_opened: connection_opened(record),
         ..FlowExtension::default()
     }
 }
@@ -63,11 +65,23 @@ const fn goes_on(kind: EventKind) -> bool {
     }
 }
 
-/// When it began, in Unix time: as long before the event as the kernel's clock says.
+/// When it began, in Unix time.
 fn created(record: &Record) -> i64 {
-    let event = &record.judged.event;
-    let age = i64::try_from(event.time.saturating_sub(event.created)).unwrap_or(i64::MAX);
+    at(record, record.judged.event.created)
+}
+
+/// Unix time of a moment of the kernel's clock: as long before the event as that says.
+fn at(record: &Record, moment: u64) -> i64 {
+    let age = record.judged.event.time.saturating_sub(moment);
+    let age = i64::try_from(age).unwrap_or(i64::MAX);
     record.time.saturating_sub(age)
+}
+
+/// When the connection was opened that a drop of the kernel belongs to.
+fn connection_opened(record: &Record) -> Option<flowd_proto::Timestamp> {
+    let opened = record.judged.event.received_bytes;
+    let tracked = record.judged.is_kernel_drop() && opened != 0;
+    tracked.then(|| timestamp(at(record, opened)))
 }
 
 /// Packets and bytes, as the kind of the event means its fields.

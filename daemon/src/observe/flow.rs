@@ -132,7 +132,13 @@ impl PolicyList {
                 | DropReason::FragmentWithoutHead
                 | DropReason::TableFull
                 | DropReason::SourceAddress
-                | DropReason::ExtensionHeader => return None,
+                | DropReason::ExtensionHeader
+                | DropReason::KernelNoSocket
+                | DropReason::KernelQueueFull
+                | DropReason::KernelUnreachable
+                | DropReason::KernelFiltered
+                | DropReason::KernelInvalid
+                | DropReason::KernelOther => return None,
             },
         };
         Some(match (judged.judged_direction(), allowed) {

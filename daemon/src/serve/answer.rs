@@ -3,8 +3,8 @@
 use flowd_abi::{Direction, DropReason, ForwardReason};
 use flowd_proto::flow::TrafficDirection;
 use flowd_proto::flowd::v1::{
-    AuditStatus, EndpointStatus, ExplainResponse, ExportGap, ExporterStatus, Ledger, LedgerRow,
-    ReasonHelp, Refused, SourceError, SourceLoss, StatusResponse,
+    AuditStatus, EndpointStatus, ExplainResponse, ExportGap, ExporterStatus, KernelDropCount,
+    KernelDrops, Ledger, LedgerRow, ReasonHelp, Refused, SourceError, SourceLoss, StatusResponse,
 };
 use flowd_proto::{Timestamp, reason};
 
@@ -13,6 +13,7 @@ use super::{Sources, hits};
 use crate::access::Scope;
 use crate::clock::now;
 use crate::export::Missed;
+use crate::kernel::reasons;
 use crate::observe::extension::reason_name;
 use crate::observe::flow::VERSION;
 
@@ -64,6 +65,7 @@ pub fn status(sources: &Sources, scope: &Scope) -> StatusResponse {
         exporters: exporters(sources, scope),
         refused: refused(sources, scope),
         audit: audit(sources),
+        kernel_drops: Some(kernel_drops(&status.kernel_drops)),
         host: Some(super::grpc::host_status(&status.host)),
     }
 }
@@ -124,6 +126,28 @@ fn audit(sources: &Sources) -> Option<AuditStatus> {
     })
 }
 
+/// What the kernel drops by itself.
+fn kernel_drops(status: &status::KernelDropStatus) -> KernelDrops {
+    let counts = &status.counts;
+    KernelDrops {
+        watched: status.watched,
+        why_not: status.why_not.clone(),
+        reasons: counts
+            .reasons
+            .iter()
+            .map(|(reason, packets)| KernelDropCount {
+                reason: reasons::name(*reason),
+                packets: *packets,
+            })
+            .collect(),
+        flows: status.flows,
+        ours: counts.ours,
+        no_loss: counts.no_loss,
+        elsewhere: counts.elsewhere,
+        missed: status.missed,
+    }
+}
+
 fn endpoint(endpoint: &status::EndpointStatus) -> EndpointStatus {
     EndpointStatus {
         id: endpoint.id,
@@ -150,7 +174,7 @@ fn endpoint(endpoint: &status::EndpointStatus) -> EndpointStatus {
 
 fn ledger(sources: &Sources, status: &Status) -> Ledger {
     let intake = sources.flows.intake();
-    let [events, drops, _sweep] = intake.received;
+    let [events, drops, _kernel, _sweep] = intake.received;
     let mut losses: Vec<SourceLoss> = status
         .losses
         .iter()
@@ -217,7 +241,7 @@ pub fn explain(name: &str) -> Option<ExplainResponse> {
         let forwards = ForwardReason::ALL.into_iter().map(forward_help);
         drops.chain(forwards).collect()
     } else {
-        let drop = reason::find(name).map(drop_help);
+        let drop = reason::find_any(name).map(drop_help);
         vec![drop.or_else(|| reason::find_forward(name).map(forward_help))?]
     };
     Some(ExplainResponse { reasons })

@@ -12,6 +12,7 @@ use crate::modes::ModeSource;
 
 use crate::access::Scope;
 use crate::host::KeptConnection;
+use crate::kernel::drop_tables::DropCounts;
 
 /// How the daemon is doing.
 #[derive(Clone, Debug, Default)]
@@ -40,6 +41,8 @@ pub struct Status {
     pub desired_generation: u64,
     /// Generation of the policies that are enforced.
     pub enforced_generation: u64,
+    /// What the kernel drops by itself.
+    pub kernel_drops: KernelDropStatus,
     /// The host as its own endpoint.
     pub host: HostStatus,
     /// Anything else that is wrong, one line each.
@@ -47,6 +50,21 @@ pub struct Status {
     /// What is wrong with what was read again while the daemon runs: the configuration,
     /// certificates, tokens.
     pub reload_problems: Vec<String>,
+}
+
+/// What the kernel drops by itself.
+#[derive(Clone, Debug, Default)]
+pub struct KernelDropStatus {
+    /// Whether it is watched.
+    pub watched: bool,
+    /// Why not.
+    pub why_not: String,
+    /// Flows that lose packets, and are remembered.
+    pub flows: u64,
+    /// What there was since the tables were made.
+    pub counts: DropCounts,
+    /// Packets dropped while the program was busy with another of the same processor.
+    pub missed: u64,
 }
 
 /// What holds for the host besides its policies.

@@ -95,7 +95,13 @@ const fn decides(judged: &Judged) -> bool {
             | DropReason::FragmentWithoutHead
             | DropReason::TableFull
             | DropReason::SourceAddress
-            | DropReason::ExtensionHeader => false,
+            | DropReason::ExtensionHeader
+            | DropReason::KernelNoSocket
+            | DropReason::KernelQueueFull
+            | DropReason::KernelUnreachable
+            | DropReason::KernelFiltered
+            | DropReason::KernelInvalid
+            | DropReason::KernelOther => false,
         },
     }
 }

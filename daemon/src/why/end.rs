@@ -7,7 +7,7 @@ use flowd_abi::{Direction, DropReason, Verdict};
 use flowd_policy::{Answer, Query, suggest};
 use flowd_proto::flow::Verdict as Told;
 use flowd_proto::flowd::v1::{WhyBasis, WhyEnd};
-use flowd_proto::reason;
+use flowd_proto::{kernel_reason, reason};
 
 use super::connection::{Connection, other};
 use super::{Context, evaluation, nearest, shadow, written};
@@ -51,6 +51,7 @@ pub(super) fn of_record(context: &Context<'_>, record: &Record) -> WhyEnd {
     let told = end.rules.len();
     end.notes.extend(unnamed(record, told));
     end.notes.extend(about(record, &connection));
+    end.notes.extend(of_kernel(record));
     if by_policy(judged.verdict) {
         let now = evaluation::answer(context.policies, &query);
         end.notes
@@ -185,6 +186,18 @@ fn remedy(
         }
         Answer::Allowed(_) | Answer::AllowedByDefault | Answer::Unenforced => {}
     }
+}
+
+/// The kernel's own word for why it dropped the packet.
+fn of_kernel(record: &Record) -> Option<String> {
+    let reason = record.judged.kernel_reason()?;
+    let text = kernel_reason::find(&reason);
+    let help = text.map_or_else(String::new, |text| {
+        format!(": {} {}", text.meaning, text.advice)
+    });
+    Some(format!(
+        "no policy decided: the kernel dropped it, for its reason {reason}{help}"
+    ))
 }
 
 /// What about the decision nobody can name any more, or is not told.

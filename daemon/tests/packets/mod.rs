@@ -37,6 +37,7 @@ pub(crate) const SIZES: Sizes = Sizes {
     fragments: 4096,
     ring_bytes: 4 * 1024 * 1024,
     sockets: 0,
+    kernel_drops: 0,
 };
 
 /// Longer than any test: the programs use the real clock.

@@ -27,7 +27,7 @@ pub struct CounterIndex;
 
 impl CounterIndex {
     /// Reasons a verdict can have, at most; a power of two keeps the index arithmetic cheap.
-    const REASONS: u32 = 16;
+    const REASONS: u32 = 32;
     /// Number of slots: three verdicts, two directions.
     pub const LEN: u32 = Self::REASONS * 3 * 2;
 
@@ -50,7 +50,11 @@ impl CounterIndex {
     pub fn all() -> impl Iterator<Item = (u32, Verdict, Direction)> {
         let forwards = ForwardReason::ALL.into_iter().map(Verdict::Forward);
         let drops = DropReason::ALL.into_iter().map(Verdict::Drop);
-        let audits = DropReason::ALL.into_iter().map(Verdict::Audit);
+        // Nobody lets pass what the kernel has dropped.
+        let ours = DropReason::ALL
+            .into_iter()
+            .filter(|reason| !reason.is_of_kernel());
+        let audits = ours.map(Verdict::Audit);
         forwards.chain(drops).chain(audits).flat_map(|verdict| {
             Direction::ALL
                 .into_iter()

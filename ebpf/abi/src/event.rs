@@ -72,7 +72,8 @@ pub struct Event {
     pub sent_bytes: u64,
     /// Packets to the workload so far. For `Drops`: all packets so far.
     pub received_packets: u64,
-    /// Bytes to the workload so far.
+    /// Bytes to the workload so far. For a drop of the kernel: when the connection was opened that
+    /// it belongs to, 0 for none.
     pub received_bytes: u64,
     /// Cookie of the workload's socket, 0 where none was seen.
     pub socket: u64,
@@ -126,8 +127,8 @@ pub struct Event {
     pub source_mac: [u8; 6],
     /// Destination hardware address of the packet.
     pub destination_mac: [u8; 6],
-    /// Padding, 0.
-    pub pad: [u8; 2],
+    /// [`crate::KernelReason`] of what the kernel dropped, 0 where it did not.
+    pub kernel_reason: u16,
 }
 
 impl Event {

@@ -3,8 +3,9 @@
 use core::mem::{align_of, offset_of, size_of};
 
 use crate::{
-    Connection, ConnectionKey, Counter, Denied, Endpoint, Event, FragmentHead, FragmentKey, Peer,
-    PeerKey, PolicyEntry, PolicyKey, Socket,
+    Connection, ConnectionKey, Counter, Denied, Endpoint, Event, FragmentHead, FragmentKey,
+    Guarded, GuardedKey, KernelDropKey, KernelDropped, Peer, PeerKey, PolicyEntry, PolicyKey,
+    Socket,
 };
 
 const _: () = {
@@ -29,5 +30,11 @@ const _: () = {
     assert!(offset_of!(Event, endpoint) == 88);
     assert!(offset_of!(Event, local_port) == 120);
     assert!(offset_of!(Event, source_mac) == 138);
+    assert!(offset_of!(Event, kernel_reason) == 150);
+    assert!(size_of::<GuardedKey>() == 20);
+    assert!(size_of::<Guarded>() == 4);
+    assert!(size_of::<KernelDropKey>() == 48);
+    assert!(align_of::<KernelDropKey>() == 4);
+    assert!(size_of::<KernelDropped>() == 96);
     assert!(size_of::<Socket>() == 72);
 };

@@ -12,6 +12,7 @@ pub mod connection;
 pub mod counters;
 pub mod endpoint;
 pub mod event;
+pub mod kernel;
 pub mod layout;
 pub mod peer;
 pub mod policy;
@@ -26,6 +27,9 @@ pub use connection::{Connection, ConnectionKey, Denied, FragmentHead, FragmentKe
 pub use counters::{Counter, CounterIndex};
 pub use endpoint::{Endpoint, EndpointFlags};
 pub use event::{Event, EventKind};
+pub use kernel::{
+    FreedCount, Guarded, GuardedKey, KernelDropKey, KernelDropped, KernelField, KernelReason,
+};
 pub use peer::{Peer, PeerKey};
 pub use policy::{Action, PolicyEntry, PolicyKey};
 pub use reason::{DropReason, ForwardReason, Verdict};
@@ -33,7 +37,7 @@ pub use socket::{OwnerHow, Socket, SocketCount};
 
 /// Changes whenever the meaning or layout of anything in this crate changes. Pinned objects carry
 /// it in their directory name.
-pub const ABI_VERSION: u32 = 4;
+pub const ABI_VERSION: u32 = 5;
 
 /// The side of the workload a packet is on, and the side of a policy that judges it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -43,6 +43,19 @@ pub enum DropReason {
     SourceAddress = 8,
     /// An IPv6 extension header that is unknown, or more of them than are followed.
     ExtensionHeader = 9,
+    /// The kernel: nobody takes it at its destination.
+    KernelNoSocket = 10,
+    /// The kernel: a buffer, a queue or its memory is full.
+    KernelQueueFull = 11,
+    /// The kernel: no route, no neighbour, no device to send it by.
+    KernelUnreachable = 12,
+    /// The kernel, told by somebody else's filter: netfilter, another's eBPF program, a security
+    /// module, reverse path filtering.
+    KernelFiltered = 13,
+    /// The kernel: a header, a checksum or a sequence number is wrong.
+    KernelInvalid = 14,
+    /// The kernel, for any other reason of its own.
+    KernelOther = 15,
 }
 
 /// What happens to a packet, with its reason.
@@ -86,7 +99,7 @@ impl ForwardReason {
 
 impl DropReason {
     /// All reasons, in the order of their numbers.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 15] = [
         Self::DefaultDenied,
         Self::RuleDenied,
         Self::Malformed,
@@ -96,7 +109,35 @@ impl DropReason {
         Self::TableFull,
         Self::SourceAddress,
         Self::ExtensionHeader,
+        Self::KernelNoSocket,
+        Self::KernelQueueFull,
+        Self::KernelUnreachable,
+        Self::KernelFiltered,
+        Self::KernelInvalid,
+        Self::KernelOther,
     ];
+
+    /// Whether the kernel dropped the packet, and no verdict of ours.
+    #[inline(always)]
+    pub const fn is_of_kernel(self) -> bool {
+        match self {
+            Self::DefaultDenied
+            | Self::RuleDenied
+            | Self::Malformed
+            | Self::UnsupportedProtocol
+            | Self::UnsupportedEthertype
+            | Self::FragmentWithoutHead
+            | Self::TableFull
+            | Self::SourceAddress
+            | Self::ExtensionHeader => false,
+            Self::KernelNoSocket
+            | Self::KernelQueueFull
+            | Self::KernelUnreachable
+            | Self::KernelFiltered
+            | Self::KernelInvalid
+            | Self::KernelOther => true,
+        }
+    }
 
     /// The reason of this number.
     #[inline(always)]
@@ -111,6 +152,12 @@ impl DropReason {
             7 => Some(Self::TableFull),
             8 => Some(Self::SourceAddress),
             9 => Some(Self::ExtensionHeader),
+            10 => Some(Self::KernelNoSocket),
+            11 => Some(Self::KernelQueueFull),
+            12 => Some(Self::KernelUnreachable),
+            13 => Some(Self::KernelFiltered),
+            14 => Some(Self::KernelInvalid),
+            15 => Some(Self::KernelOther),
             _ => None,
         }
     }

@@ -1,4 +1,5 @@
-//! The request userspace hands to the `sweep_flows` program, as the bytes of a test packet.
+//! The request userspace hands to the programs `sweep_flows` and `sweep_kernel_drops`, as the bytes
+//! of a test packet.
 //!
 //! Behind room for an Ethernet header: the table, the number of keys, the update interval in
 //! nanoseconds (host byte order), then the keys.

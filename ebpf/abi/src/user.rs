@@ -2,8 +2,8 @@
 #![allow(unsafe_code, reason = "aya::Pod is an unsafe marker trait")]
 
 use crate::{
-    Connection, ConnectionKey, Counter, Denied, Endpoint, Event, FragmentHead, FragmentKey, Peer,
-    PolicyEntry, Socket,
+    Connection, ConnectionKey, Counter, Denied, Endpoint, Event, FragmentHead, FragmentKey,
+    Guarded, GuardedKey, KernelDropKey, KernelDropped, Peer, PolicyEntry, Socket,
 };
 
 macro_rules! plain_data {
@@ -25,6 +25,10 @@ plain_data!(
     Event,
     FragmentHead,
     FragmentKey,
+    Guarded,
+    GuardedKey,
+    KernelDropKey,
+    KernelDropped,
     Peer,
     PolicyEntry,
     Socket,

@@ -4,9 +4,10 @@ use std::collections::HashMap;
 
 use flowd_abi::{
     Address, Connection, ConnectionKey, Counter, CounterIndex, Denied, Endpoint, Event,
-    FragmentHead, FragmentKey, Peer, PeerKey, PolicyEntry, PolicyKey,
+    FragmentHead, FragmentKey, Guarded, GuardedKey, KernelDropKey, KernelDropped, Peer, PeerKey,
+    PolicyEntry, PolicyKey,
 };
-use flowd_ebpf::{Aligned, Packet, Ring, Tables, Timeouts};
+use flowd_ebpf::{Aligned, Packet, Ring, Tables, Timeouts, kernel_drop::KernelDropTables};
 
 pub const SECOND: u64 = 1_000_000_000;
 
@@ -56,6 +57,9 @@ pub struct Memory {
     pub counters: Vec<Counter>,
     pub events: Vec<Event>,
     pub drops: Vec<Event>,
+    pub kernel: Vec<Event>,
+    pub guarded: HashMap<GuardedKey, Guarded>,
+    pub kernel_drops: HashMap<KernelDropKey, KernelDropped>,
     /// Connections, denied flows and fragments that have room.
     pub table_room: usize,
     /// Events each ring holds.
@@ -74,6 +78,9 @@ impl Default for Memory {
             counters: vec![Counter::default(); CounterIndex::LEN as usize],
             events: Vec::new(),
             drops: Vec::new(),
+            kernel: Vec::new(),
+            guarded: HashMap::new(),
+            kernel_drops: HashMap::new(),
             table_room: 100_000,
             ring_room: 100_000,
         }
@@ -212,6 +219,7 @@ impl Tables for Memory {
         let ring = match ring {
             Ring::Events => &mut self.events,
             Ring::Drops => &mut self.drops,
+            Ring::Kernel => &mut self.kernel,
         };
         if ring.len() >= self.ring_room {
             return false;
@@ -220,5 +228,23 @@ impl Tables for Memory {
         fill(&mut event);
         ring.push(event);
         true
+    }
+}
+
+impl KernelDropTables for Memory {
+    fn guarded(&self, key: &GuardedKey) -> Option<Guarded> {
+        self.guarded.get(key).copied()
+    }
+
+    fn kernel_drop(&mut self, key: &KernelDropKey) -> Option<&mut KernelDropped> {
+        self.kernel_drops.get_mut(key)
+    }
+
+    fn put_kernel_drop(&mut self, key: &KernelDropKey, value: &KernelDropped) -> bool {
+        put(&mut self.kernel_drops, self.table_room, key, value)
+    }
+
+    fn remove_kernel_drop(&mut self, key: &KernelDropKey) {
+        self.kernel_drops.remove(key);
     }
 }

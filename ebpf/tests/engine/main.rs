@@ -7,6 +7,7 @@ mod cases;
 mod denied;
 mod facts;
 mod host;
+mod kernel;
 mod ledger;
 mod looks;
 mod properties;

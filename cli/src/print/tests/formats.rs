@@ -62,6 +62,30 @@ fn compact_lines_are_hubbles() {
 }
 
 #[test]
+fn drops_of_the_kernel_say_its_word() {
+    let extension = FlowExtension {
+        kernel_reason: "NO_SOCKET".into(),
+        packets_told: 3,
+        ..FlowExtension::default()
+    };
+    let dropped = Flow {
+        event_type: Some(CiliumEventType {
+            r#type: 1,
+            sub_type: 178,
+        }),
+        extensions: Some(extension.pack()),
+        ..syn()
+    };
+    assert_eq!(
+        line(dropped.clone()),
+        "Jan  1 00:20:34.567: 1.1.1.1:31793 (health) -> 2.2.2.2:8080 (ID:12345) Socket lookup failed \
+         DROPPED (TCP Flags: SYN) x3 [kernel: NO_SOCKET]\n"
+    );
+    let dict = shown(Output::Dict, STYLE, &[answer(dropped)]);
+    assert!(dict.contains("     KERNEL: NO_SOCKET\n"), "{dict}");
+}
+
+#[test]
 fn dict_separates_records() {
     let udp = layer4::Protocol::Udp(Udp {
         source_port: 5353,

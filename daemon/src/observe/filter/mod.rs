@@ -15,6 +15,7 @@ mod identity;
 mod interface;
 mod ip;
 mod ip_version;
+mod kernel_reason;
 mod label;
 mod node_name;
 mod pod;
@@ -37,6 +38,7 @@ use std::fmt;
 
 use flowd_proto::Any;
 use flowd_proto::flow::FlowFilter;
+use flowd_proto::flowd::v1::GetFlowsExtension;
 use thiserror::Error;
 
 use super::uuid::Boot;
@@ -190,7 +192,7 @@ impl Filter {
 pub struct FilterSet {
     scope: Scope,
     /// What must hold of every flow.
-    every: Option<Test>,
+    every: Vec<Test>,
     /// CEL expressions in both lists.
     expressions: usize,
     whitelist: Vec<Filter>,
@@ -237,7 +239,7 @@ impl FilterSet {
         };
         Ok(Self {
             scope: context.scope.clone(),
-            every: None,
+            every: Vec::new(),
             expressions,
             whitelist: compile(whitelist)?,
             blacklist: compile(blacklist)?,
@@ -250,7 +252,10 @@ impl FilterSet {
     ///
     /// When its extension is damaged, or asks for what there is not.
     pub fn extended(mut self, extension: Option<&Any>) -> Result<Self, FilterError> {
-        self.every = shadow::compile(extension)?;
+        if let Some(asked) = extension.map(unpack).transpose()?.flatten() {
+            self.every.extend(shadow::compile(&asked)?);
+            self.every.extend(kernel_reason::compile(&asked)?);
+        }
         Ok(self)
     }
 
@@ -267,11 +272,19 @@ impl FilterSet {
     #[inline]
     pub fn pass(&self, record: &Record) -> bool {
         self.scope.sees_flow(record)
-            && self.every.as_ref().is_none_or(|test| test(record))
+            && self.every.iter().all(|test| test(record))
             && (self.whitelist.is_empty()
                 || self.whitelist.iter().any(|filter| filter.matches(record)))
             && !self.blacklist.iter().any(|filter| filter.matches(record))
     }
+}
+
+/// What a request's extension asks. Extensions of others mean nothing here.
+fn unpack(any: &Any) -> Result<Option<GetFlowsExtension>, FilterError> {
+    GetFlowsExtension::unpack(any).map_err(|error| {
+        let damaged = format!("is damaged: {error}");
+        FilterError::value("extensions", any.type_name(), damaged)
+    })
 }
 
 fn bound(what: &'static str, count: usize, bound: usize) -> Result<(), FilterError> {

@@ -1,26 +1,12 @@
 //! `flowd.v1.GetFlowsExtension.shadow`: flows by what shadow policies would have done. Not one of
 //! Hubble's filters: it holds for all flows of a request.
 
-use flowd_proto::Any;
 use flowd_proto::flowd::v1::{GetFlowsExtension, ShadowFilter};
 
 use super::{FilterError, Test};
 
-/// The condition of a request's extension, if it has one. Extensions of others mean nothing here.
-pub(super) fn compile(extension: Option<&Any>) -> Result<Option<Test>, FilterError> {
-    let Some(any) = extension else {
-        return Ok(None);
-    };
-    let asked = GetFlowsExtension::unpack(any).map_err(|error| {
-        FilterError::value(
-            "extensions",
-            any.type_name(),
-            format!("is damaged: {error}"),
-        )
-    })?;
-    let Some(asked) = asked else {
-        return Ok(None);
-    };
+/// The condition of a request's extension, if it has one.
+pub(super) fn compile(asked: &GetFlowsExtension) -> Result<Option<Test>, FilterError> {
     let wanted = ShadowFilter::try_from(asked.shadow).map_err(|_| {
         FilterError::value("extensions.shadow", asked.shadow, "1 is any, 2 is changed")
     })?;

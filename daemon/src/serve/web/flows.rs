@@ -65,7 +65,11 @@ impl Asked {
             whitelist: self.filters()?,
             extensions: self.shadow()?.map(|shadow| {
                 let shadow = shadow.into();
-                GetFlowsExtension { shadow }.pack()
+                let asked = GetFlowsExtension {
+                    shadow,
+                    ..GetFlowsExtension::default()
+                };
+                asked.pack()
             }),
             ..GetFlowsRequest::default()
         })

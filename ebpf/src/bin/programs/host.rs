@@ -12,13 +12,13 @@ use crate::{action, maps, skb::Skb, tables::KernelTables};
 /// Judges the host's egress: TCX egress of one of its devices.
 #[classifier]
 pub fn from_host(context: TcContext) -> i32 {
-    action(judge(&context, Direction::Egress))
+    action(&context, judge(&context, Direction::Egress))
 }
 
 /// Judges the host's ingress: TCX ingress of one of its devices.
 #[classifier]
 pub fn to_host(context: TcContext) -> i32 {
-    action(judge(&context, Direction::Ingress))
+    action(&context, judge(&context, Direction::Ingress))
 }
 
 #[inline(always)]

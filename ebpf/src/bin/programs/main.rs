@@ -14,6 +14,7 @@
 )]
 
 mod host;
+mod kernel_drop;
 mod maps;
 mod skb;
 mod sockets;
@@ -35,13 +36,13 @@ use crate::{skb::Skb, tables::KernelTables};
 /// Judges a workload's egress: TCX ingress of its host-side device.
 #[classifier]
 pub fn from_workload(context: TcContext) -> i32 {
-    action(judge(&context, Direction::Egress))
+    action(&context, judge(&context, Direction::Egress))
 }
 
 /// Judges a workload's ingress: TCX egress of its host-side device.
 #[classifier]
 pub fn to_workload(context: TcContext) -> i32 {
-    action(judge(&context, Direction::Ingress))
+    action(&context, judge(&context, Direction::Ingress))
 }
 
 /// Visits the connections and denied flows named in the packet; run by userspace, never attached.
@@ -78,11 +79,14 @@ fn judge(context: &TcContext, direction: Direction) -> Outcome {
 
 /// Allowing is leaving the packet to whoever is attached behind us.
 #[inline(always)]
-fn action(outcome: Outcome) -> i32 {
+fn action(context: &TcContext, outcome: Outcome) -> i32 {
     match outcome {
         Outcome::Unguarded => TC_ACT_UNSPEC,
         Outcome::Judged(Verdict::Forward(_) | Verdict::Audit(_)) => TC_ACT_UNSPEC,
-        Outcome::Judged(Verdict::Drop(_)) => TC_ACT_SHOT,
+        Outcome::Judged(Verdict::Drop(_)) => {
+            kernel_drop::ours(context);
+            TC_ACT_SHOT
+        }
     }
 }
 

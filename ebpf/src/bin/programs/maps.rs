@@ -6,9 +6,10 @@ use aya_ebpf::{
 };
 use flowd_abi::{
     Connection, ConnectionKey, Counter, CounterIndex, Denied, Endpoint, FragmentHead, FragmentKey,
-    Peer, PolicyEntry, Socket, SocketCount,
+    FreedCount, Guarded, GuardedKey, KernelDropKey, KernelDropped, KernelReason, Peer, PolicyEntry,
+    Socket, SocketCount,
 };
-use flowd_ebpf::Scratch;
+use flowd_ebpf::{Scratch, kernel_drop::KernelScratch};
 
 #[btf_map]
 pub(crate) static ENDPOINTS: HashMap<u32, Endpoint, 1024> = HashMap::new();
@@ -52,3 +53,27 @@ pub(crate) static EVENTS: RingBuf<(), 65536> = RingBuf::new();
 
 #[btf_map]
 pub(crate) static DROPS: RingBuf<(), 65536> = RingBuf::new();
+
+#[btf_map]
+pub(crate) static GUARDED: HashMap<GuardedKey, Guarded, 64> = HashMap::new();
+
+#[btf_map]
+pub(crate) static KERNEL_DROPS: LruHashMap<KernelDropKey, KernelDropped, 64> = LruHashMap::new();
+
+#[btf_map]
+pub(crate) static KERNEL_RING: RingBuf<(), 4096> = RingBuf::new();
+
+#[btf_map]
+pub(crate) static KERNEL_SCRATCH: PerCpuArray<KernelScratch, 1> = PerCpuArray::new();
+
+/// The packet that a verdict of ours dropped last.
+#[btf_map]
+pub(crate) static DROPPED: PerCpuArray<u64, 1> = PerCpuArray::new();
+
+/// Packets of guarded workloads that the kernel dropped, by reason.
+#[btf_map]
+pub(crate) static REASON_COUNTS: PerCpuArray<u64, { KernelReason::COUNTED as usize }> =
+    PerCpuArray::new();
+
+#[btf_map]
+pub(crate) static FREED_COUNTS: PerCpuArray<u64, { FreedCount::LEN as usize }> = PerCpuArray::new();

@@ -10,7 +10,7 @@ use flowd_abi::{
 use flowd_ebpf::{Ring, Tables, Timeouts};
 
 use crate::maps::{
-    CONNECTIONS, COUNTERS, DENIED, DROPS, ENDPOINTS, EVENTS, FRAGMENTS, PEERS, POLICY,
+    CONNECTIONS, COUNTERS, DENIED, DROPS, ENDPOINTS, EVENTS, FRAGMENTS, KERNEL_RING, PEERS, POLICY,
 };
 
 const SECOND: u64 = 1_000_000_000;
@@ -182,6 +182,7 @@ impl Tables for KernelTables {
         let entry = match ring {
             Ring::Events => EVENTS.reserve_untyped::<Event>(0),
             Ring::Drops => DROPS.reserve_untyped::<Event>(0),
+            Ring::Kernel => KERNEL_RING.reserve_untyped::<Event>(0),
         };
         let Some(mut entry) = entry else {
             return false;

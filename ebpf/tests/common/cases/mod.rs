@@ -282,7 +282,7 @@ fn check_event(case: &Case, place: &str, sent: &Sent, tells: &Tells, event: &Eve
         let macs = [event.destination_mac, event.source_mac].concat();
         assert_eq!(macs, sent.frame[..12], "{place}: hardware addresses");
     }
-    assert_eq!(event.pad, [0; 2], "{place}: padding");
+    assert_eq!(event.kernel_reason, 0, "{place}: no drop of the kernel");
     if event.flags & EventFlags::NO_ADDRESSES == 0 {
         assert_ne!(
             event.remote,
