@@ -26,7 +26,7 @@ TESTS = DEPLOY / "prometheus" / "flowd.rules.test.yaml"
 UNIT = DEPLOY / "systemd" / "flowd.service"
 METRICS_SOURCE = DEPLOY.parent / "daemon" / "src" / "metrics"
 
-METRIC = re.compile(r"\b(?:hubble|flowd)_[a-z_]+\b")
+METRIC = re.compile(r"\b(?:hubble|flowd|grpc_server)_[a-z_]+\b")
 # What Grafana puts in before it asks; any valid value serves the syntax check.
 VARIABLES = {
     "$__rate_interval": "5m",
@@ -36,6 +36,7 @@ VARIABLES = {
     "$destination": "shop/db",
     "$workload": "shop/web",
     "$policy": "web",
+    "$shadow": "web",
 }
 # Series that a histogram has beside its name.
 HISTOGRAM = re.compile(r"_(?:bucket|sum|count)$")

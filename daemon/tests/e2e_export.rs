@@ -239,6 +239,15 @@ fn a_file_has_what_the_api_tells_and_a_full_disk_stops_one_exporter_only() {
     });
     let read = scene.run_flowctl(&["observe", "--input-file", late.to_str().expect("text")]);
     assert!(text(&read.stdout).contains("shop/db"), "{read:?}");
+    let metrics = scene.flowd.metrics().expect("metrics");
+    let sum = |name: &str, labels: &[(&str, &str)]| {
+        metrics.sum(&format!("hubble_dynamic_exporter_{name}"), labels) as u64
+    };
+    assert_eq!(sum("exporters_total", &[("status", "active")]), 4);
+    assert_eq!(sum("up", &[("name", "late")]), 1);
+    assert_eq!(sum("reconfigurations_total", &[("op", "add")]), 4);
+    assert_eq!(sum("reconfigurations_total", &[("op", "update")]), 0);
+    assert!(sum("config_hash", &[]) > 0 && sum("config_last_applied", &[]) > 0);
     // What was in the log when it ended is in the file.
     scene.flowd.terminate().expect("it ends");
     let seen = lines(&files.join("all.jsonl")).len() as u64;

@@ -243,7 +243,34 @@ fn a_flood_over_grpc_is_told_its_limit_and_others_lose_nothing() {
             ResponseTypes::NodeStatus(_) => {}
         }
     }
+    calls_are_counted(&scene, good, refused.len(), opened);
     streams_are_bounded(&scene, address, &audit, &client, &calm);
+}
+
+/// The metrics have each call, its code and its messages.
+fn calls_are_counted(scene: &Scene, good: u32, refused: usize, told: usize) {
+    let metrics = scene.flowd.metrics().expect("metrics");
+    let of = |family: &str, method: &str, more: &[(&str, &str)]| {
+        let service = [
+            ("grpc_service", "observer.Observer"),
+            ("grpc_method", method),
+        ];
+        metrics.sum(
+            &format!("grpc_server_{family}"),
+            &[&service[..], more].concat(),
+        ) as usize
+    };
+    let good = usize::try_from(good).expect("few") + CONNECTIONS;
+    let code = |code| of("handled_total", "ServerStatus", &[("grpc_code", code)]);
+    assert_eq!((code("OK"), code("ResourceExhausted")), (good, refused));
+    let unary = [("grpc_type", "unary")];
+    let of_status = |family| of(family, "ServerStatus", &unary);
+    assert_eq!(of_status("started_total"), good + refused);
+    assert_eq!(of_status("handling_seconds_count"), good + refused);
+    assert_eq!(of_status("msg_sent_total"), good);
+    assert!(of_status("msg_received_total") >= good);
+    let stream = [("grpc_type", "server_stream")];
+    assert!(of("msg_sent_total", "GetFlows", &stream) >= told);
 }
 
 fn is_open(flow: &Flow) -> bool {

@@ -5,13 +5,14 @@ mod support;
 
 use std::process::Child;
 
-use flowd_proto::flowd::v1::BreakGlassAction;
+use flowd_proto::flow::agent_event::Notification;
+use flowd_proto::flowd::v1::{BreakGlassAction, timeline_event::What};
 use flowd_testbed::{
     GATEWAY_V4,
     traffic::{Conversation, TcpEcho},
 };
 use support::edge::{Edge, SSH, WEB, any, connects, nobody, policy, reason};
-use support::{PATIENCE, eventually, flow_of, put, when};
+use support::{PATIENCE, Scene, eventually, flow_of, put, when};
 
 /// What serves a session is no process of the test's, whose own connections are kept like those of
 /// any ancestor of whoever makes a change.
@@ -40,6 +41,45 @@ impl Drop for Sessions {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+/// The timeline of the daemon that runs has these switches of the glass, in its own words, in Hubble's
+/// and on the screen.
+fn told(scene: &Scene, switches: &[bool]) {
+    let api = scene.api();
+    eventually("the timeline has it", || {
+        let glass = api.timeline().into_iter().filter_map(|event| {
+            let Some(What::BreakGlass(glass)) = event.what else {
+                return None;
+            };
+            Some(glass)
+        });
+        let glass: Vec<_> = glass.collect();
+        let on: Vec<_> = glass.iter().map(|glass| glass.on).collect();
+        let since = glass.iter().all(|glass| glass.on == glass.since.is_some());
+        when(on == switches && since, glass)
+    });
+    let names = switches.iter().map(|on| {
+        if *on {
+            "break-glass-on"
+        } else {
+            "break-glass-off"
+        }
+    });
+    let names: Vec<_> = names.collect();
+    let agent = api.agent_events().into_iter().filter_map(|event| {
+        let Some(Notification::Unknown(unknown)) = event.notification else {
+            return None;
+        };
+        Some(unknown.r#type)
+    });
+    let agent: Vec<_> = agent
+        .filter(|name| name.starts_with("break-glass"))
+        .collect();
+    assert_eq!(agent, names);
+    let lines = scene.lines(&["observe", "agent-events", "--last", "1000"]);
+    let shown = lines.iter().filter(|line| line.contains(": break-glass-"));
+    assert_eq!(shown.count(), switches.len(), "{lines:#?}");
 }
 
 #[test]
@@ -145,6 +185,7 @@ fn a_broken_glass_stays_broken_until_it_is_mended() {
     assert!(status.endpoints.iter().all(|host| host.mode == "off"));
     let metrics = edge.scene.flowd.metrics().expect("metrics");
     assert!(metrics.sum("flowd_host_break_glass", &[]) > 0.5);
+    told(&edge.scene, &[true]);
 
     edge.scene.flowd.kill9().expect("killed");
     assert_eq!(edge.reaches(SSH), [true; 2]);
@@ -155,6 +196,7 @@ fn a_broken_glass_stays_broken_until_it_is_mended() {
     assert!(!edge.scene.api().break_glass(BreakGlassOff).break_glass);
     assert_eq!(edge.reaches(SSH), [false; 2]);
     assert!(call.say(b"hello", PATIENCE).expect("open"));
+    told(&edge.scene, &[true, false]);
 
     edge.scene.flowd.kill9().expect("killed");
     edge.offline("on");

@@ -159,6 +159,25 @@ fn both_ends_of_a_connection_name_their_process_and_count_what_the_kernel_counts
     assert_eq!(Some(process.cgroup.as_str()), own);
     assert_eq!(served.sent_packets, asked.received_packets);
     assert_eq!(served.received_bytes, asked.sent_bytes);
+    // Both ends of the one connection, in the histogram of round trips.
+    let metrics = scene.flowd.metrics().expect("metrics");
+    for (measured, micros) in [
+        (
+            "handshake",
+            asked.handshake_rtt_us + served.handshake_rtt_us,
+        ),
+        ("smoothed", asked.rtt_us + served.rtt_us),
+    ] {
+        let of = |part: &str| {
+            let name = format!("flowd_connection_rtt_seconds_{part}");
+            metrics.sum(&name, &[("measured", measured)])
+        };
+        assert!((of("count") - 2.0).abs() < f64::EPSILON, "{measured}");
+        assert!(
+            (of("sum") * 1e6 - f64::from(micros)).abs() < 0.5,
+            "{measured}"
+        );
+    }
 }
 
 #[test]

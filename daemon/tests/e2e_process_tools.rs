@@ -7,7 +7,7 @@ mod support;
 use std::{
     fs,
     io::{BufRead as _, BufReader, Write as _},
-    process::{Child, Stdio},
+    process::Stdio,
 };
 
 use flowd_proto::{
@@ -19,7 +19,10 @@ use flowd_testbed::{
     traffic::{TcpEcho, UdpEcho},
 };
 use serde_json::Value;
-use support::{Group, counter, eventually, flow_of, octets, run_inside, told, watched, when};
+use support::{
+    Group, Running, counter, eventually, flow_of, listening, octets, run_inside, told, watched,
+    when,
+};
 
 const ETHERNET: u64 = 14;
 /// Ethernet, IPv4, and TCP with its timestamps.
@@ -53,25 +56,6 @@ print(json.dumps({
 }), flush=True)
 sys.stdin.read()
 ";
-
-/// A process of the test that ends with it.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// Waits until somebody listens there, without connecting.
-fn listening(namespace: &Namespace, port: u16) {
-    eventually("somebody listens", || {
-        let all = run_inside(namespace, "ss -Htln");
-        when(all.contains(&format!(":{port} ")), all)
-    });
-}
 
 /// Packets of IPv4 a namespace counts, in and out together.
 fn packets(namespace: &Namespace) -> u64 {

@@ -54,6 +54,7 @@ describe("an event of the timeline", () => {
       "address 10.0.0.1 is now shop/db, identity 258",
     ],
     [{ service: { change: "REMOVED", namespace: "shop", name: "db" } }, "service removed: shop/db"],
+    [{ break_glass: {} }, "break-glass is over: policies for this node are in force"],
     [{}, "something happened that this page has no words for"],
   ])("%j", (event, shown) => {
     expect(text(event)).toBe(shown);
@@ -66,6 +67,7 @@ describe("an event of the timeline", () => {
       { generation: { generation: 7, error: "no room" } },
       { generation: { generation: 7, endpoints: 4, failed: 1 } },
       { applied: { step: "REVERTED", objects: ["p"] } },
+      { break_glass: { on: true, since: "2026-11-25T04:00:00Z" } },
     ]) {
       expect(eventRow(1, event).bad).toBe(true);
     }

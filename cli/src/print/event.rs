@@ -30,7 +30,8 @@ impl EventLine {
             return Ok(());
         };
         let (kind, details) = words(event);
-        let ink = if kind.ends_with("FAILURE") || kind.ends_with("not-enforced") {
+        let bad = ["FAILURE", "not-enforced", "break-glass-on"];
+        let ink = if bad.iter().any(|end| kind.ends_with(end)) {
             Ink::Bad
         } else {
             Ink::Good

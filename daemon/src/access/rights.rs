@@ -35,6 +35,23 @@ pub struct Call {
     pub streams: bool,
 }
 
+impl Call {
+    /// Its service and its method.
+    pub fn names(&self) -> (&'static str, &'static str) {
+        let path = self.path.trim_start_matches('/');
+        path.split_once('/').unwrap_or((path, ""))
+    }
+
+    /// What Prometheus' families of gRPC call its kind.
+    pub fn kind(&self) -> &'static str {
+        match self.streams {
+            false => "unary",
+            true if self.path.ends_with("/ServerReflectionInfo") => "bidi_stream",
+            true => "server_stream",
+        }
+    }
+}
+
 const fn call(path: &'static str, right: Right) -> Call {
     Call {
         path,

@@ -50,7 +50,7 @@ impl Scope {
     /// Whether an event of the timeline is seen.
     pub fn sees_event(&self, event: &Happening) -> bool {
         match event {
-            Happening::Started { .. } | Happening::Generation(_) => true,
+            Happening::Started { .. } | Happening::Generation(_) | Happening::BreakGlass(_) => true,
             Happening::Policy(_, policy) => self.concerns(&policy.namespace),
             Happening::Endpoint(_, endpoint) => self.sees(&endpoint.namespace),
             Happening::Enforced(endpoint) => self.sees(&endpoint.namespace),

@@ -16,7 +16,7 @@ use crate::observe::uuid::Boot;
 const MOST: usize = 16;
 
 /// One exporter.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ExportSection {
     /// By what it is known, in the status and the metrics.
@@ -38,7 +38,7 @@ pub struct ExportSection {
 }
 
 /// A file of JSON lines.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FileTarget {
     /// Where, or `stdout`.
@@ -66,7 +66,7 @@ const fn five() -> usize {
 }
 
 /// What flows are counted by.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AggregateSection {
     /// Flows that agree in these fields are counted together.

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 /// A collector.
-#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OtlpTarget {
     /// Such as `http://127.0.0.1:4317`, or `https://` for TLS.
@@ -24,7 +24,7 @@ pub struct OtlpTarget {
 }
 
 /// TLS to a collector. The files are read for each connection.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct OtlpTls {
     /// CAs that vouch for the collector, PEM; those of the system when empty.

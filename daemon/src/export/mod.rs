@@ -17,6 +17,7 @@ mod worker;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
@@ -26,6 +27,7 @@ use tokio::sync::watch;
 pub use counts::{Counts, Missed};
 pub use plan::Plan;
 
+use crate::clock::now;
 use crate::config::export::ExportSection;
 use crate::flow::log::Start;
 use crate::observe::filter;
@@ -38,6 +40,7 @@ pub struct Exporters(Arc<Mutex<Running>>);
 
 #[derive(Debug, Default)]
 struct Running {
+    changes: Changes,
     /// Whether flows before the first configuration are wanted: at the start of the daemon.
     begun: bool,
     exporters: BTreeMap<String, Exporter>,
@@ -51,6 +54,21 @@ struct Exporter {
     thread: JoinHandle<u64>,
 }
 
+/// What became of the exporters with each configuration.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Exporters that were new.
+    pub added: u64,
+    /// Exporters that were configured anew.
+    pub updated: u64,
+    /// Exporters that went.
+    pub removed: u64,
+    /// Stands for the configuration in force: another one has another, most likely.
+    pub hash: u32,
+    /// When it came in force, Unix nanoseconds; 0 before the first.
+    pub applied: i64,
+}
+
 /// How one exporter is doing.
 #[derive(Clone, Debug)]
 pub struct State {
@@ -60,6 +78,8 @@ pub struct State {
     pub target: String,
     /// Its numbers.
     pub counts: Arc<Counts>,
+    /// When it ends, Unix nanoseconds.
+    pub end: Option<i64>,
 }
 
 impl Exporters {
@@ -84,23 +104,33 @@ impl Exporters {
         }
         let begun = std::mem::replace(&mut running.begun, true);
         let mut problems = Vec::new();
+        running.changes.hash = hash(sections);
+        running.changes.applied = now();
         for section in sections {
             if running.exporters.contains_key(&section.name) {
                 continue;
             }
-            let (start, counts) = match ended.remove(&section.name) {
-                Some((next, counts)) => (Start::Seq(next), counts),
-                None if begun => (Start::Head, Arc::default()),
-                None => (Start::Oldest, Arc::default()),
+            let (start, counts, is_new) = match ended.remove(&section.name) {
+                Some((next, counts)) => (Start::Seq(next), counts, false),
+                None if begun => (Start::Head, Arc::default(), true),
+                None => (Start::Oldest, Arc::default(), true),
             };
             match Exporter::start(section, sources, start, counts) {
                 Ok(exporter) => {
+                    running.changes.added += u64::from(is_new);
+                    running.changes.updated += u64::from(!is_new);
                     running.exporters.insert(section.name.clone(), exporter);
                 }
                 Err(error) => problems.push(format!("export {}: {error}", section.name)),
             }
         }
+        running.changes.removed += ended.len() as u64;
         problems
+    }
+
+    /// What became of them so far.
+    pub fn changes(&self) -> Changes {
+        self.0.lock().changes
     }
 
     /// Ends all of them, each after what is in the log now.
@@ -121,6 +151,11 @@ impl Exporters {
             name: name.clone(),
             target: exporter.section.target(),
             counts: Arc::clone(&exporter.counts),
+            end: exporter
+                .section
+                .end
+                .as_deref()
+                .and_then(|end| plan::time(end).ok()),
         });
         states.collect()
     }
@@ -175,6 +210,13 @@ impl Exporter {
             self.counts.position()
         })
     }
+}
+
+fn hash(sections: &[ExportSection]) -> u32 {
+    let mut hasher = DefaultHasher::new();
+    sections.hash(&mut hasher);
+    // As much as a gauge holds exactly.
+    (hasher.finish() >> 32) as u32
 }
 
 impl ExportSection {

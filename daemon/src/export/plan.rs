@@ -91,7 +91,8 @@ fn mask(field: &str, paths: &[String]) -> Result<Mask, String> {
     Mask::compile(paths).map_err(|error| format!("{field}: {error}"))
 }
 
-fn time(text: &str) -> Result<i64, String> {
+/// Unix nanoseconds of an end.
+pub(super) fn time(text: &str) -> Result<i64, String> {
     let wrong = || format!("end: {text:?} is no time; write it like 2026-12-31T00:00:00Z");
     let time = text.parse::<jiff::Timestamp>().map_err(|_| wrong())?;
     i64::try_from(time.as_nanosecond()).map_err(|_| wrong())

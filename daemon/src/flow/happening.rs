@@ -24,6 +24,8 @@ pub enum Happening {
     Address(AddressFacts),
     /// A service came, changed or went.
     Service(Change, ServiceFacts),
+    /// Policies for the node were put out of force by hand, or are in force again.
+    BreakGlass(BreakGlassFacts),
 }
 
 /// What became of a thing.
@@ -167,4 +169,13 @@ pub struct ServiceFacts {
     pub name: String,
     /// Addresses behind it, where they are listed.
     pub addresses: Vec<String>,
+}
+
+/// The state of the break-glass switch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BreakGlassFacts {
+    /// Whether policies for the node are out of force.
+    pub on: bool,
+    /// Since when, Unix seconds; 0 when nobody knows, or when it is over.
+    pub since: u64,
 }

@@ -222,7 +222,9 @@ impl Control {
         if let Err(error) = self.parts.applier.collect_garbage(Instant::now()) {
             self.problem = Some(error.to_string());
         }
-        self.parts.host.say();
+        if let Some(facts) = self.parts.host.say() {
+            self.changes.tell(Happening::BreakGlass(facts));
+        }
         self.publish();
         self.parts.board.turned();
     }

@@ -13,6 +13,7 @@ use super::discover::{self, Failure, Found};
 use crate::{
     config::{HostDevices, HostSettings},
     endpoints::{Addresses, Attach, EndpointSpec},
+    flow::happening::BreakGlassFacts,
     host::{self, BreakGlass, Operator},
     kernel::{links::Link, namespace::Namespace, sweep::Sweep},
     resolve::Guarded,
@@ -98,15 +99,22 @@ impl HostSide {
         }
     }
 
-    /// Tells in the log when the glass is broken or whole again, by whichever way.
-    pub(super) fn say(&mut self) {
-        let broken = self.glass.broken().is_some();
-        if broken && !self.said {
+    /// Tells the log when the glass is broken or whole again, by whichever way, and gives what the
+    /// timeline is to be told of it.
+    pub(super) fn say(&mut self) -> Option<BreakGlassFacts> {
+        let broken = self.glass.broken();
+        let on = broken.is_some();
+        if on == self.said {
+            return None;
+        }
+        if on {
             tracing::error!("BREAK-GLASS is on: policies for this node judge nothing");
-        } else if !broken && self.said {
+        } else {
             tracing::warn!("break-glass is over: policies for this node are in force");
         }
-        self.said = broken;
+        self.said = on;
+        let since = broken.map_or(0, |broken| broken.since);
+        Some(BreakGlassFacts { on, since })
     }
 
     /// What is to be said of the host.

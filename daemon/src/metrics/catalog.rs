@@ -88,6 +88,8 @@ const DIRECTIONS: [&str; 2] = ["ingress", "egress"];
 const ENDS: [&str; 3] = ["closed", "reset", "timed_out"];
 /// Which way bytes went, in the order of their cells.
 const WAYS: [&str; 2] = ["sent", "received"];
+/// When a round trip was measured, in the order of their cells.
+const MEASURED: [&str; 2] = ["handshake", "smoothed"];
 /// From a millisecond to a day, in microseconds.
 pub const DURATIONS: [u64; 14] = [
     1_000,
@@ -104,6 +106,11 @@ pub const DURATIONS: [u64; 14] = [
     1_800_000_000,
     7_200_000_000,
     86_400_000_000,
+];
+/// From a hop within a host to a satellite and back, in microseconds.
+pub const ROUND_TRIPS: [u64; 14] = [
+    50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000,
+    1_000_000,
 ];
 /// From a small packet to a terabyte.
 pub const SIZES: [u64; 12] = [
@@ -305,6 +312,24 @@ pub static CONNECTION_BYTES: Family = Family {
     },
 };
 
+/// `flowd_connection_rtt_seconds`.
+pub static CONNECTION_RTT: Family = Family {
+    name: "flowd_connection_rtt_seconds",
+    help: "Round trips that TCP measured on connections that have ended.",
+    labels: &["direction", "measured"],
+    values: |cell| {
+        vec![
+            named(&DIRECTIONS, cell / 2, |name| name).into(),
+            named(&MEASURED, cell % 2, |name| name).into(),
+        ]
+    },
+    cells: Cells::Few(2 * 2),
+    numbers: Numbers::Histogram {
+        bounds: &ROUND_TRIPS,
+        scale: 1e6,
+    },
+};
+
 /// The families a plugin moves.
 pub fn families(kind: Kind, options: Options) -> Vec<&'static Family> {
     match kind {
@@ -316,7 +341,12 @@ pub fn families(kind: Kind, options: Options) -> Vec<&'static Family> {
         Kind::Policy => vec![&POLICY_VERDICTS],
         Kind::FlowsToWorld if options.port => vec![&FLOWS_TO_WORLD_BY_PORT],
         Kind::FlowsToWorld => vec![&FLOWS_TO_WORLD],
-        Kind::Connection => vec![&CONNECTIONS_OPENED, &CONNECTION_DURATION, &CONNECTION_BYTES],
+        Kind::Connection => vec![
+            &CONNECTIONS_OPENED,
+            &CONNECTION_DURATION,
+            &CONNECTION_BYTES,
+            &CONNECTION_RTT,
+        ],
         Kind::Dns | Kind::Http | Kind::HttpV2 | Kind::Sctp | Kind::Kafka => Vec::new(),
     }
 }

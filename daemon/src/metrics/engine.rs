@@ -2,7 +2,7 @@
 
 use flowd_abi::{Direction, EventKind, connection::State};
 
-use super::catalog::{self, DURATIONS, SIZES, cell};
+use super::catalog::{self, DURATIONS, ROUND_TRIPS, SIZES, cell};
 use super::contexts::Group;
 use super::facts::{Facts, Outcome, Processed};
 use super::plugin::{Kind, PluginSpec};
@@ -238,7 +238,7 @@ impl Plugin {
             let outcome = (one.outcome as usize, Outcome::ALL.len());
             opened.then(|| cell(one.transport as usize, [direction, outcome]))
         });
-        let [_, durations, bytes] = &mut self.tables[..] else {
+        let [_, durations, bytes, round_trips] = &mut self.tables[..] else {
             return;
         };
         for (index, (one, record)) in facts.iter().zip(batch).enumerate() {
@@ -263,6 +263,16 @@ impl Plugin {
             {
                 let way = cell(transport, [(direction(one), 2), (way, 2)]);
                 bytes.observe(context, way, sum, &SIZES);
+            }
+            let measured = &record.measured;
+            for (when, micros) in [measured.handshake_rtt, measured.rtt]
+                .into_iter()
+                .enumerate()
+            {
+                if micros > 0 {
+                    let when = cell(direction(one), [(when, 2)]);
+                    round_trips.observe(context, when, u64::from(micros), &ROUND_TRIPS);
+                }
             }
         }
     }

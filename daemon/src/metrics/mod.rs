@@ -3,6 +3,7 @@
 //! On the way of an event only numbers move; names are made when somebody scrapes.
 
 pub mod announced;
+pub mod calls;
 pub mod catalog;
 pub mod contexts;
 pub mod doors;
@@ -42,6 +43,7 @@ use crate::observe::filter::{self, FilterError};
 use crate::observe::uuid::Boot;
 use crate::serve::status::StatusHandle;
 use crate::shadow::Tallies;
+use calls::{CallCollector, Calls};
 use engine::Engine;
 use export::Snapshots;
 use scrapes::{ScrapeCollector, Scrapes};
@@ -75,6 +77,7 @@ pub struct FlowMetrics {
     hits: Arc<Hits>,
     owners: Arc<OwnerCounts>,
     shadows: Tallies,
+    calls: Calls,
 }
 
 impl Default for FlowMetrics {
@@ -115,6 +118,7 @@ impl FlowMetrics {
             hits: Arc::default(),
             owners: Arc::default(),
             shadows: Tallies::default(),
+            calls: Calls::default(),
         }
     }
 
@@ -199,6 +203,11 @@ impl FlowMetrics {
         &self.shadows
     }
 
+    /// What happened to calls of gRPC.
+    pub const fn calls(&self) -> &Calls {
+        &self.calls
+    }
+
     /// Counts flows a reader was too slow for.
     pub fn reader_gap(&self, flows: u64) {
         self.reader_gap_flows.fetch_add(flows, Ordering::Relaxed);
@@ -249,7 +258,7 @@ impl Metrics {
         let scrapes = Scrapes::default();
         let owners = flows.owners().clone();
         let shadows = flows.shadows().clone();
-        let collectors: [Box<dyn Collector>; 7] = [
+        let collectors: [Box<dyn Collector>; 8] = [
             Box::new(hubble::HubbleCollector::new(flows.clone())),
             Box::new(health::HealthCollector::new(flows.clone(), log, status)),
             Box::new(process::ProcessCollector),
@@ -257,6 +266,7 @@ impl Metrics {
             Box::new(ScrapeCollector::new(scrapes.clone())),
             Box::new(owners::OwnerCollector::new(owners)),
             Box::new(shadow::ShadowCollector::new(shadows)),
+            Box::new(CallCollector::new(flows.calls().clone())),
         ];
         for collector in collectors {
             registry.register(collector)?;

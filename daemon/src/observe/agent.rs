@@ -11,8 +11,9 @@ use flowd_proto::flow::{
     TimeNotification, agent_event::Notification,
 };
 use flowd_proto::flowd::v1::{
-    AddressEvent, AppliedEvent, AppliedStep, ChangeKind, DaemonStarted, EndpointEnforced,
-    EndpointEvent, GenerationEvent, PolicyEvent, ServiceEvent, TimelineEvent, timeline_event::What,
+    AddressEvent, AppliedEvent, AppliedStep, BreakGlassEvent, ChangeKind, DaemonStarted,
+    EndpointEnforced, EndpointEvent, GenerationEvent, PolicyEvent, ServiceEvent, TimelineEvent,
+    timeline_event::What,
 };
 
 use super::flow::timestamp;
@@ -90,6 +91,8 @@ pub fn agent_event(event: &Event) -> AgentEvent {
             unknown("generation-enforced", event)
         }
         Happening::Generation(_) => unknown("generation-not-enforced", event),
+        Happening::BreakGlass(facts) if facts.on => unknown("break-glass-on", event),
+        Happening::BreakGlass(_) => unknown("break-glass-off", event),
         Happening::Applied(facts) => unknown(
             match facts.step {
                 Step::Applied => "policies-applied",
@@ -163,7 +166,16 @@ fn what(happening: &Happening) -> What {
             name: facts.name.clone(),
             addresses: facts.addresses.clone(),
         }),
+        Happening::BreakGlass(facts) => What::BreakGlass(BreakGlassEvent {
+            on: facts.on,
+            since: seconds(facts.since),
+        }),
     }
+}
+
+/// A time, where there is one.
+fn seconds(unix: u64) -> Option<Timestamp> {
+    (unix > 0).then(|| Timestamp::from_unix_nanos(unix.saturating_mul(1_000_000_000)))
 }
 
 fn change_kind(change: Change) -> i32 {
@@ -227,8 +239,7 @@ fn applied_event(facts: &AppliedFacts) -> AppliedEvent {
         step: step as i32,
         objects: facts.objects.clone(),
         confirmation: facts.confirmation.clone(),
-        undone_at: (facts.undone_at > 0)
-            .then(|| Timestamp::from_unix_nanos(facts.undone_at.saturating_mul(1_000_000_000))),
+        undone_at: seconds(facts.undone_at),
     }
 }
 

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use http::{HeaderMap, Request, Response, header};
 use parking_lot::Mutex;
@@ -14,10 +15,12 @@ use tonic::service::Routes;
 use tonic::{Code, Status};
 use tower::{Layer, Service};
 
+use super::counted;
 use crate::access::audit::Entry;
 use crate::access::limits::StreamPermit;
 use crate::access::rights::find;
 use crate::access::{Gate, Grant, Peer, Reason, Refusal, Scope};
+use crate::metrics::calls::Calls;
 
 /// Tells clients of gRPC that try again by themselves when to.
 const PUSHBACK: &str = "grpc-retry-pushback-ms";
@@ -54,14 +57,18 @@ pub(super) fn client<T>(request: &tonic::Request<T>) -> String {
 
 /// Puts the gate before the services.
 #[derive(Clone, Debug)]
-pub(super) struct GateLayer(pub(super) Gate);
+pub(super) struct GateLayer {
+    pub(super) gate: Gate,
+    pub(super) calls: Calls,
+}
 
 impl Layer<Routes> for GateLayer {
     type Service = Gated;
 
     fn layer(&self, routes: Routes) -> Gated {
         Gated {
-            gate: self.0.clone(),
+            gate: self.gate.clone(),
+            calls: self.calls.clone(),
             routes,
         }
     }
@@ -71,6 +78,7 @@ impl Layer<Routes> for GateLayer {
 #[derive(Clone, Debug)]
 pub(super) struct Gated {
     gate: Gate,
+    calls: Calls,
     routes: Routes,
 }
 
@@ -84,8 +92,16 @@ impl Service<Request<Body>> for Gated {
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let Self { gate, mut routes } = self.clone();
-        Box::pin(async move { Ok(answer(&gate, &mut routes, request).await) })
+        let (gate, mut routes) = (self.gate.clone(), self.routes.clone());
+        let (call, began) = (self.calls.start(request.uri().path()), Instant::now());
+        Box::pin(async move {
+            let Some(call) = call else {
+                return Ok(answer(&gate, &mut routes, request).await);
+            };
+            let request = counted::request(request, &call);
+            let response = answer(&gate, &mut routes, request).await;
+            Ok(counted::response(response, call, began))
+        })
     }
 }
 

@@ -3,6 +3,7 @@
 mod accept;
 pub mod answer;
 mod connection;
+mod counted;
 mod gate;
 pub mod grpc;
 mod hits;

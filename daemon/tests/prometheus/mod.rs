@@ -180,11 +180,18 @@ pub(crate) fn dashboards() -> Vec<Expression> {
 
 /// The variables that choose among label values, all of them chosen.
 fn all_values(text: &str) -> String {
-    ["instance", "source", "destination", "workload", "policy"]
-        .iter()
-        .fold(text.to_owned(), |text, name| {
-            text.replace(&format!("\"${name}\""), "\".*\"")
-        })
+    [
+        "instance",
+        "source",
+        "destination",
+        "workload",
+        "policy",
+        "shadow",
+    ]
+    .iter()
+    .fold(text.to_owned(), |text, name| {
+        text.replace(&format!("\"${name}\""), "\".*\"")
+    })
 }
 
 /// What Hubble's dashboards ask.

@@ -24,7 +24,7 @@ pub(crate) use counts::{distinct_ports, told_packets};
 pub(crate) use flood::{Pacer, flood};
 pub(crate) use flowctl::{build_flowctl, text};
 pub(crate) use load::{ALWAYS, Load, NEVER};
-pub(crate) use processes::{Group, counter, octets, told, watched};
+pub(crate) use processes::{Group, Running, counter, listening, octets, told, watched};
 pub(crate) use scene::{Scene, policy, put, run_inside};
 pub(crate) use wanted::{Wanted, flow_of, line};
 

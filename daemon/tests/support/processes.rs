@@ -4,7 +4,7 @@
 use std::{
     fs,
     path::PathBuf,
-    process::Command,
+    process::{Child, Command},
     sync::atomic::{AtomicU32, Ordering},
 };
 
@@ -14,7 +14,7 @@ use flowd_proto::{
 };
 use flowd_testbed::Namespace;
 
-use super::{Scene, Wanted, eventually, run_inside};
+use super::{Scene, Wanted, eventually, run_inside, when};
 
 static NUMBER: AtomicU32 = AtomicU32::new(0);
 
@@ -58,6 +58,26 @@ impl Drop for Group {
         // A group with processes stays, and they are some other part's to end.
         let _ = fs::remove_dir(&self.0);
     }
+}
+
+/// A process of the test that ends with it.
+#[derive(Debug)]
+pub(crate) struct Running(pub(crate) Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Waits until somebody listens there, without connecting.
+pub(crate) fn listening(namespace: &Namespace, port: u16) {
+    eventually("somebody listens", || {
+        let all = run_inside(namespace, "ss -Htln");
+        when(all.contains(&format!(":{port} ")), all)
+    });
 }
 
 /// A scene whose flowd watches the group, with these further lines of configuration.

@@ -58,7 +58,12 @@ export interface ServiceEvent {
   name?: string;
 }
 
-/** One of the last eight is there. */
+export interface BreakGlassEvent {
+  on?: boolean;
+  since?: string;
+}
+
+/** One of the last nine is there. */
 export interface TimelineEvent {
   number?: U64;
   time?: string;
@@ -70,4 +75,5 @@ export interface TimelineEvent {
   applied?: AppliedEvent;
   address?: AddressEvent;
   service?: ServiceEvent;
+  break_glass?: BreakGlassEvent;
 }

@@ -2,6 +2,7 @@
 import type {
   AddressEvent,
   AppliedEvent,
+  BreakGlassEvent,
   EndpointEvent,
   EnforcedEvent,
   GenerationEvent,
@@ -54,6 +55,7 @@ function told(event: TimelineEvent): Told {
   if (event.service) {
     return { text: `service ${change(event.service.change)}: ${nameOf(event.service)}` };
   }
+  if (event.break_glass) return breakGlass(event.break_glass);
   return { text: "something happened that this page has no words for" };
 }
 
@@ -119,4 +121,10 @@ function address(event: AddressEvent): Told {
   const { address, identity } = event;
   if (identity === undefined) return { text: `address ${address} is nobody's any more` };
   return { text: `address ${address} is now ${nameOf(event)}, identity ${identity}` };
+}
+
+function breakGlass(event: BreakGlassEvent): Told {
+  if (!event.on) return { text: "break-glass is over: policies for this node are in force" };
+  const since = event.since ? ` since ${event.since}` : "";
+  return { text: `BREAK-GLASS is on${since}: policies for this node judge nothing`, bad: true };
 }

@@ -148,7 +148,10 @@ pub async fn serve(door: Door, routes: Routes, sources: &Sources) -> Result<(), 
     let incoming = door.open(sources.gate.clone());
     let stop = sources.stop.clone();
     let serving = server()
-        .layer(GateLayer(sources.gate.clone()))
+        .layer(GateLayer {
+            gate: sources.gate.clone(),
+            calls: sources.flows.calls().clone(),
+        })
         .add_routes(routes)
         .serve_with_incoming_shutdown(incoming, stop.clone().wait());
     Ok(stop.drain(serving).await?)
