@@ -13,7 +13,7 @@ use flowd_abi::Address;
 
 use crate::{
     summary::{Summary, Target, median},
-    userspace::{EVENT, directory, event, float, raw},
+    userspace::{EVENT, directory, event, float},
 };
 
 /// Every plugin that strangers can move, by address.
@@ -45,7 +45,7 @@ pub(crate) fn measure(summary: &mut Summary) -> Result<(), Box<dyn Error>> {
             event.remote = Address::v4((0xc633_0000 + number / 4 % 10_000).to_be_bytes());
             event.peer_identity = 2;
             (event.remote_port, event.local_port) = (number as u16, (number / 4) as u16);
-            raw(&event)
+            event.to_bytes()
         })
         .collect();
     let records = scan.iter().map(<[u8; EVENT]>::as_slice);

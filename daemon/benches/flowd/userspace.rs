@@ -117,7 +117,7 @@ pub(crate) fn directory() -> Directory {
 /// Openings, answers, closes and drops between all workloads and the world.
 pub(crate) fn records() -> Vec<[u8; EVENT]> {
     (0..DISTINCT as u32)
-        .map(|number| raw(&event(number)))
+        .map(|number| event(number).to_bytes())
         .collect()
 }
 
@@ -165,60 +165,6 @@ pub(crate) fn event(number: u32) -> Event {
         destination_mac: [2, 0, 0, 0, 0, 2],
         ..Event::default()
     }
-}
-
-/// The bytes the kernel would write.
-pub(crate) fn raw(event: &Event) -> [u8; EVENT] {
-    let mut bytes = Vec::with_capacity(EVENT);
-    for number in [event.time, event.created] {
-        bytes.extend(number.to_ne_bytes());
-    }
-    bytes.extend(event.local.0);
-    bytes.extend(event.remote.0);
-    for number in [
-        event.sent_packets,
-        event.sent_bytes,
-        event.received_packets,
-        event.received_bytes,
-        event.socket,
-    ] {
-        bytes.extend(number.to_ne_bytes());
-    }
-    for number in [
-        event.endpoint,
-        event.peer_identity,
-        event.peer_class,
-        event.rule,
-        event.policy,
-        event.generation,
-        event.ifindex,
-        event.length,
-    ] {
-        bytes.extend(number.to_ne_bytes());
-    }
-    for number in [event.local_port, event.remote_port, event.ethertype] {
-        bytes.extend(number.to_ne_bytes());
-    }
-    bytes.extend([
-        event.protocol,
-        event.kind,
-        event.verdict,
-        event.reason,
-        event.direction,
-        event.origin,
-        event.state,
-        event.tcp_flags,
-        event.icmp_type,
-        event.icmp_code,
-        event.flags,
-        event.match_type,
-    ]);
-    bytes.extend(event.source_mac);
-    bytes.extend(event.destination_mac);
-    bytes.extend(event.kernel_reason.to_ne_bytes());
-    bytes
-        .try_into()
-        .expect("every field of an event is written")
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts far below 2^53")]

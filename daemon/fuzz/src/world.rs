@@ -60,7 +60,7 @@ static DIRECTORY: LazyLock<Arc<Directory>> = LazyLock::new(|| Arc::new(directory
 
 /// The flows that filters and expressions are put to.
 pub(crate) static RECORDS: LazyLock<Vec<Record>> = LazyLock::new(|| {
-    let raw: Vec<u8> = events().iter().flat_map(encode).collect();
+    let raw: Vec<u8> = events().iter().flat_map(Event::to_bytes).collect();
     ingest(&raw)
 });
 
@@ -164,51 +164,6 @@ fn events() -> [Event; 6] {
             ..told(EventKind::Open, Verdict::Forward(ForwardReason::Unenforced))
         },
     ]
-}
-
-/// An event as the kernel writes it: its fields in their order, nothing between them.
-fn encode(event: &Event) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(EVENT);
-    bytes.extend([event.time, event.created].map(u64::to_ne_bytes).concat());
-    bytes.extend([event.local.0, event.remote.0].concat());
-    let counts = [
-        event.sent_packets,
-        event.sent_bytes,
-        event.received_packets,
-        event.received_bytes,
-        event.socket,
-    ];
-    bytes.extend(counts.map(u64::to_ne_bytes).concat());
-    let numbers = [
-        event.endpoint,
-        event.peer_identity,
-        event.peer_class,
-        event.rule,
-        event.policy,
-        event.generation,
-        event.ifindex,
-        event.length,
-    ];
-    bytes.extend(numbers.map(u32::to_ne_bytes).concat());
-    let ports = [event.local_port, event.remote_port, event.ethertype];
-    bytes.extend(ports.map(u16::to_ne_bytes).concat());
-    bytes.extend([
-        event.protocol,
-        event.kind,
-        event.verdict,
-        event.reason,
-        event.direction,
-        event.origin,
-        event.state,
-        event.tcp_flags,
-        event.icmp_type,
-        event.icmp_code,
-        event.flags,
-        event.match_type,
-    ]);
-    bytes.extend([event.source_mac, event.destination_mac].concat());
-    bytes.extend(event.pad);
-    bytes
 }
 
 #[cfg(test)]

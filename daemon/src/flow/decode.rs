@@ -148,13 +148,13 @@ mod tests {
     use flowd_abi::{Direction, DropReason, ForwardReason};
 
     use super::*;
-    use crate::flow::record::testing::{encode, opened};
+    use crate::flow::record::testing::opened;
 
     #[test]
     fn every_field_survives() {
         let mut event = opened();
         event.kernel_reason = 3;
-        let judged = decode(&encode(&event)).unwrap();
+        let judged = decode(&event.to_bytes()).unwrap();
         assert_eq!(judged.event, event);
         assert_eq!(judged.kind, EventKind::Open);
         assert_eq!(judged.verdict, Verdict::Forward(ForwardReason::Allowed));
@@ -163,7 +163,7 @@ mod tests {
 
     #[test]
     fn every_truncation_is_told() {
-        let bytes = encode(&opened());
+        let bytes = opened().to_bytes().to_vec();
         for length in 0..bytes.len() {
             assert_eq!(decode(&bytes[..length]), Err(DecodeError::Length(length)));
         }
@@ -177,7 +177,7 @@ mod tests {
         let wrong = |change: fn(&mut Event)| {
             let mut event = opened();
             change(&mut event);
-            decode(&encode(&event)).unwrap_err()
+            decode(&event.to_bytes()).unwrap_err()
         };
         assert_eq!(wrong(|event| event.kind = 0), DecodeError::Kind(0));
         assert_eq!(wrong(|event| event.kind = 99), DecodeError::Kind(99));
@@ -204,7 +204,7 @@ mod tests {
         event.kind = EventKind::Drops as u8;
         (event.verdict, event.reason) = Verdict::Drop(DropReason::TableFull).to_numbers();
         assert_eq!(
-            decode(&encode(&event)).unwrap().verdict,
+            decode(&event.to_bytes()).unwrap().verdict,
             Verdict::Drop(DropReason::TableFull)
         );
     }
@@ -214,7 +214,7 @@ mod tests {
         #[test]
         fn any_bytes_are_an_event_or_an_error(bytes in proptest::collection::vec(0_u8.., 0..200)) {
             if let Ok(judged) = decode(&bytes) {
-                proptest::prop_assert_eq!(encode(&judged.event), bytes);
+                proptest::prop_assert_eq!(judged.event.to_bytes().to_vec(), bytes);
             }
         }
 
@@ -226,7 +226,7 @@ mod tests {
             let at = std::mem::offset_of!(Event, kind);
             bytes[at..at + 4].copy_from_slice(&[kind, verdict, reason, direction]);
             match decode(&bytes) {
-                Ok(judged) => proptest::prop_assert_eq!(encode(&judged.event), bytes),
+                Ok(judged) => proptest::prop_assert_eq!(judged.event.to_bytes().to_vec(), bytes),
                 Err(error) => proptest::prop_assert!(!matches!(error, DecodeError::Length(_))),
             }
         }

@@ -198,7 +198,6 @@ mod tests {
     use flowd_policy::RuleTable;
 
     use super::*;
-    use crate::flow::record::testing::encode;
     use crate::flow::testing::{OFFSET, World, dropped, open, reply};
     use crate::flow::{Read, Start};
 
@@ -222,7 +221,7 @@ mod tests {
     #[test]
     fn bad_records_do_not_hold_up_good_ones() {
         let mut world = World::new(100);
-        let (good, directory) = (encode(&open()), world.sources.directory.snapshot());
+        let (good, directory) = (open().to_bytes(), world.sources.directory.snapshot());
         let records = [good.as_slice(), &good[..100], &[], &good];
         let sum = world
             .pipeline

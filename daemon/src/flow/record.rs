@@ -201,57 +201,6 @@ pub(crate) mod testing {
 
     use super::*;
 
-    /// The bytes the kernel would write.
-    pub(crate) fn encode(event: &Event) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(152);
-        bytes.extend(event.time.to_ne_bytes());
-        bytes.extend(event.created.to_ne_bytes());
-        bytes.extend(event.local.0);
-        bytes.extend(event.remote.0);
-        for number in [
-            event.sent_packets,
-            event.sent_bytes,
-            event.received_packets,
-            event.received_bytes,
-            event.socket,
-        ] {
-            bytes.extend(number.to_ne_bytes());
-        }
-        for number in [
-            event.endpoint,
-            event.peer_identity,
-            event.peer_class,
-            event.rule,
-            event.policy,
-            event.generation,
-            event.ifindex,
-            event.length,
-        ] {
-            bytes.extend(number.to_ne_bytes());
-        }
-        for number in [event.local_port, event.remote_port, event.ethertype] {
-            bytes.extend(number.to_ne_bytes());
-        }
-        bytes.extend([
-            event.protocol,
-            event.kind,
-            event.verdict,
-            event.reason,
-            event.direction,
-            event.origin,
-            event.state,
-            event.tcp_flags,
-            event.icmp_type,
-            event.icmp_code,
-            event.flags,
-            event.match_type,
-        ]);
-        bytes.extend(event.source_mac);
-        bytes.extend(event.destination_mac);
-        bytes.extend(event.kernel_reason.to_ne_bytes());
-        bytes
-    }
-
     /// A SYN from 10.0.0.1:40000 (endpoint 7) to 10.0.0.2:8080, allowed by rule 3 of policy 5.
     pub(crate) fn opened() -> Event {
         let (verdict, reason) = Verdict::Forward(ForwardReason::Allowed).to_numbers();

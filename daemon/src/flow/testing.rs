@@ -10,7 +10,7 @@ use flowd_policy::{Effect, Kind, Labels, PolicyRef, RuleRef, RuleTable, Turn};
 
 use super::log::{self, Log};
 use super::pipeline::{Clock, Ingested, Pipeline, Ring};
-use super::record::testing::{encode, opened};
+use super::record::testing::opened;
 use crate::enrich::{Directory, DirectoryHandle, Workload, WorkloadOwner};
 use crate::metrics::FlowMetrics;
 use crate::observe::uuid::Boot;
@@ -122,7 +122,7 @@ impl World {
     }
 
     pub(crate) fn tell(&mut self, events: &[Event]) -> Ingested {
-        let raw: Vec<Vec<u8>> = events.iter().map(encode).collect();
+        let raw: Vec<Vec<u8>> = events.iter().map(|event| event.to_bytes().into()).collect();
         let directory = self.sources.directory.snapshot();
         self.pipeline.ingest(
             Ring::Events,

@@ -141,4 +141,72 @@ impl Event {
     pub const fn direction(&self) -> Option<Direction> {
         Direction::from_number(self.direction)
     }
+
+    /// The bytes the kernel writes for it: every field in its order.
+    pub fn to_bytes(&self) -> [u8; size_of::<Self>()] {
+        let mut writer = Writer {
+            bytes: [0; size_of::<Self>()],
+            length: 0,
+        };
+        writer.put(&self.time.to_ne_bytes());
+        writer.put(&self.created.to_ne_bytes());
+        writer.put(&self.local.0);
+        writer.put(&self.remote.0);
+        for number in [
+            self.sent_packets,
+            self.sent_bytes,
+            self.received_packets,
+            self.received_bytes,
+            self.socket,
+        ] {
+            writer.put(&number.to_ne_bytes());
+        }
+        for number in [
+            self.endpoint,
+            self.peer_identity,
+            self.peer_class,
+            self.rule,
+            self.policy,
+            self.generation,
+            self.ifindex,
+            self.length,
+        ] {
+            writer.put(&number.to_ne_bytes());
+        }
+        for number in [self.local_port, self.remote_port, self.ethertype] {
+            writer.put(&number.to_ne_bytes());
+        }
+        writer.put(&[
+            self.protocol,
+            self.kind,
+            self.verdict,
+            self.reason,
+            self.direction,
+            self.origin,
+            self.state,
+            self.tcp_flags,
+            self.icmp_type,
+            self.icmp_code,
+            self.flags,
+            self.match_type,
+        ]);
+        writer.put(&self.source_mac);
+        writer.put(&self.destination_mac);
+        writer.put(&self.kernel_reason.to_ne_bytes());
+        writer.bytes
+    }
+}
+
+/// Fields one behind the other.
+struct Writer {
+    bytes: [u8; size_of::<Event>()],
+    length: usize,
+}
+
+impl Writer {
+    fn put(&mut self, field: &[u8]) {
+        let end = self.length + field.len();
+        self.bytes[self.length..end].copy_from_slice(field);
+        self.length = end;
+    }
 }

@@ -234,7 +234,7 @@ fn started(socket: &Socket) -> i64 {
 mod tests {
     use super::*;
     use crate::flow::decode::decode;
-    use crate::flow::record::testing::{encode, opened};
+    use crate::flow::record::testing::opened;
     use parking_lot::Mutex;
 
     #[derive(Clone, Debug, Default)]
@@ -273,7 +273,7 @@ mod tests {
         let mut event = opened();
         event.socket = socket;
         event.kind = kind as u8;
-        decode(&encode(&event)).unwrap()
+        decode(&event.to_bytes()).unwrap()
     }
 
     #[test]
