@@ -62,7 +62,9 @@ fn what_happens_is_told_in_the_order_it_happened() {
             |what| matches!(what, What::Applied(one) if one.step() == AppliedStep::Reverted),
         );
         let gone = position(&events, 0, endpoint_is(ChangeKind::Removed, "frontend"));
-        when(undone.is_some() && gone.is_some(), "not yet").map(|_| events)
+        let end = position(&events, 0, policy_is(ChangeKind::Removed, "undone"));
+        let all = undone.is_some() && gone.is_some() && end.is_some();
+        when(all, "not yet").map(|_| events)
     });
 
     // Numbers are dense and flows only grow.
