@@ -5,11 +5,12 @@ use std::{env, error::Error, fs};
 
 use prost::Message;
 
-const FILES: [&str; 10] = [
+const FILES: [&str; 11] = [
     "flow/flow.proto",
     "relay/relay.proto",
     "observer/observer.proto",
     "peer/peer.proto",
+    "flowd/v1/aggregate.proto",
     "flowd/v1/coverage.proto",
     "flowd/v1/flowd.proto",
     "flowd/v1/mode.proto",

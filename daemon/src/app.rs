@@ -60,6 +60,7 @@ pub struct App {
     pulses: Vec<Pulse>,
     wake: mpsc::Sender<()>,
     door: grpc::PolicyDoor,
+    aggregates: grpc::AggregateDoor,
     board: Board,
     _watch: Option<Watch>,
     _lock: Lock,
@@ -108,17 +109,17 @@ impl App {
         };
         let stopping = Arc::new(AtomicBool::new(false));
         let (wake, woken) = mpsc::channel();
-        let watching = Prepared::new(&config.kernel_drops, &namespace(&config));
-        let mut side = KernelSide::load(&config, pins, &watching)?;
+        let dropping = Prepared::new(&config.kernel_drops, &namespace(&config));
+        let mut side = KernelSide::load(&config, pins, &dropping)?;
         let times = (&config.timeouts, config.update_interval);
-        let (keeper, dropped) = watching
+        let (keeper, dropped) = dropping
             .watch(&side.kernel, &side.pins, times, &board)
             .unzip();
-        let (owners, socket_counter) =
+        let watching =
             watch_processes(&side.kernel, &config.processes, &side.pins, flows.owners())?;
         let reader = Reader::new(
             side.rings.take().context("the rings are taken once")?,
-            Pipeline::new(writer, Arc::clone(&flows)).with_owners(owners),
+            Pipeline::new(writer, Arc::clone(&flows)).with_owners(watching.events),
             directory.clone(),
         );
         let ledger = Ledger::new(
@@ -129,7 +130,7 @@ impl App {
                 .context("the counters are taken once")?,
             board.clone(),
         )
-        .with_sockets(socket_counter, Arc::clone(flows.owners()))
+        .with_sockets(watching.counter, Arc::clone(flows.owners()))
         .with_kernel_drops(keeper);
         let path = config.state.join("applied");
         let applied =
@@ -153,6 +154,7 @@ impl App {
             glass: host.glass.clone(),
             sweep: Arc::clone(&side.sweep),
         };
+        let aggregates = grpc::AggregateDoor::new(&side.sweep, watching.entries);
         let published = Published {
             directory,
             view,
@@ -189,6 +191,7 @@ impl App {
             threads,
             pulses: pulses.into(),
             door,
+            aggregates,
             wake,
             board,
             _watch: watch,
@@ -217,6 +220,7 @@ impl App {
             ),
             hubble_server_version: self.config.observe.hubble_server_version.clone(),
             policies: Some(self.door.clone()),
+            aggregates: Some(self.aggregates.clone()),
         };
         let routes = grpc::routes(&self.sources, &options).await?;
         let sources = &self.sources;

@@ -2,6 +2,7 @@
 //! meets it.
 
 pub mod access;
+pub mod aggregate;
 pub mod app;
 pub mod applied;
 pub mod capabilities;

@@ -65,6 +65,9 @@ fn everything_of_the_contract_has_a_row() {
         ("GetFlowsRequest", "observer.GetFlowsRequest"),
         ("GetAgentEventsRequest", "observer.GetAgentEventsRequest"),
         ("FlowFilter", "flow.FlowFilter"),
+        ("FlowExtensionFilter", "flowd.v1.FlowExtensionFilter"),
+        ("ConnectionsRequest", "flowd.v1.ConnectionsRequest"),
+        ("TopRequest", "flowd.v1.TopRequest"),
     ] {
         let rows = section(title);
         for field in &message(name).expect("a message").fields {
@@ -77,6 +80,7 @@ fn everything_of_the_contract_has_a_row() {
         ("observer/observer.proto", "observer.Observer"),
         ("peer/peer.proto", "peer.Peer"),
         ("flowd/v1/timeline.proto", "flowd.v1.Timeline"),
+        ("flowd/v1/aggregate.proto", "flowd.v1.Aggregates"),
     ] {
         let proto = fs::read_to_string(root().join("proto/proto").join(file));
         for line in proto.expect("a file").lines() {

@@ -8,6 +8,7 @@ mod any;
 pub mod descriptor;
 mod extension;
 mod field_mask;
+pub mod glob;
 pub mod json;
 pub mod kernel_reason;
 mod layer4;

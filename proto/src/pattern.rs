@@ -18,7 +18,7 @@ const DEFAULT: &str = "default";
 #[error("{0}")]
 pub struct PatternError(String);
 
-fn wrong<T>(why: impl Into<String>) -> Result<T, PatternError> {
+pub(crate) fn wrong<T>(why: impl Into<String>) -> Result<T, PatternError> {
     Err(PatternError(why.into()))
 }
 

@@ -9,6 +9,8 @@ use super::flag_table::FLAGS;
 use super::flags::{Field, Flag, Side};
 
 const NOT: &str = "not";
+/// The value of a flag that only asks to see something.
+const SHOWN: &str = "";
 const HEADING: &str = "Filters (repeat a flag for OR; different flags must all match)";
 
 /// One filter flag as it was typed.
@@ -27,6 +29,13 @@ pub struct Term {
 /// All filter flags, in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FilterTerms(pub Vec<Term>);
+
+impl FilterTerms {
+    /// Whether the process of each flow is to be printed: `--process`, with a value or without.
+    pub fn show_process(&self) -> bool {
+        self.0.iter().any(|term| term.field == Field::Process)
+    }
+}
 
 impl Args for FilterTerms {
     fn augment_args(command: Command) -> Command {
@@ -91,6 +100,9 @@ fn negate(typed: impl Iterator<Item = Option<Term>>) -> Result<Vec<Term>, Error>
         match item {
             None if negated => return wrong("--not --not: say it once, before a filter flag"),
             None => negated = true,
+            Some(term) if negated && term.value == SHOWN && term.field == Field::Process => {
+                return wrong("--not --process: say which process to leave out");
+            }
             Some(term) => terms.push(Term {
                 negated: std::mem::take(&mut negated),
                 ..term
@@ -121,6 +133,10 @@ fn argument(flag: &Flag) -> Arg {
         return repeatable_switch(arg);
     };
     let arg = arg.value_name(value);
+    if flag.field == Field::Process {
+        // Alone, it asks for a column.
+        return arg.num_args(0..=1).default_missing_value(SHOWN);
+    }
     match known_values(flag.field) {
         Some(known) => arg
             .value_parser(known)
@@ -186,7 +202,18 @@ fn known_values(field: Field) -> Option<ValueParser> {
         | Field::DnsQuery
         | Field::TraceId
         | Field::IpTraceId
-        | Field::CelExpression => return None,
+        | Field::CelExpression
+        | Field::Process
+        | Field::Unit
+        | Field::Container
+        | Field::User
+        | Field::Rule
+        | Field::MinBytes
+        | Field::MaxBytes
+        | Field::MinPackets
+        | Field::MaxPackets
+        | Field::MinDuration
+        | Field::MaxDuration => return None,
     };
     Some(PossibleValuesParser::new(names).into())
 }

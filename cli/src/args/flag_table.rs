@@ -48,7 +48,7 @@ const POD: &str = "[NAMESPACE/]POD";
 const WORKLOAD: &str = "[KIND/]NAME";
 
 /// Every filter flag, in the order of the help.
-pub(super) const FLAGS: [Flag; 60] = [
+pub(super) const FLAGS: [Flag; 71] = [
     either(
         "verdict",
         "VERDICT",
@@ -320,5 +320,73 @@ pub(super) const FLAGS: [Flag; 60] = [
         "CEL",
         Field::CelExpression,
         "A CEL expression on the flow, such as '_flow.l4.TCP.destination_port > 1024u'",
+    ),
+    either(
+        "process",
+        "NAME|PID|PATH",
+        Field::Process,
+        "Process at the workload's end, by name, number or executable; * stands for anything. Without \
+         a value: only print it",
+    ),
+    either(
+        "unit",
+        "UNIT",
+        Field::Unit,
+        "systemd unit of the process; * stands for anything",
+    ),
+    either(
+        "container",
+        "ID",
+        Field::Container,
+        "Container of the process, by the beginning of its id",
+    ),
+    either(
+        "user",
+        "NAME|NUMBER",
+        Field::User,
+        "User the process runs as",
+    ),
+    either(
+        "rule",
+        "[[KIND/]NAMESPACE/]NAME[:PATH]",
+        Field::Rule,
+        "Policy that decided, or one rule of it, such as shop/db:spec.ingress[0] or \
+         shop/db:default_deny; * stands for anything",
+    ),
+    either(
+        "min-bytes",
+        "BYTES",
+        Field::MinBytes,
+        "At least so many bytes so far, both ways, such as 10k or 1.5MiB",
+    ),
+    either(
+        "max-bytes",
+        "BYTES",
+        Field::MaxBytes,
+        "At most so many bytes so far",
+    ),
+    either(
+        "min-packets",
+        "NUMBER",
+        Field::MinPackets,
+        "At least so many packets so far, both ways",
+    ),
+    either(
+        "max-packets",
+        "NUMBER",
+        Field::MaxPackets,
+        "At most so many packets so far",
+    ),
+    either(
+        "min-duration",
+        "DURATION",
+        Field::MinDuration,
+        "At least so long since its first packet, such as 90s",
+    ),
+    either(
+        "max-duration",
+        "DURATION",
+        Field::MaxDuration,
+        "At most so long since its first packet",
     ),
 ];

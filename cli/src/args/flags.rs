@@ -43,6 +43,17 @@ pub enum Field {
     TraceId,
     IpTraceId,
     CelExpression,
+    Process,
+    Unit,
+    Container,
+    User,
+    Rule,
+    MinBytes,
+    MaxBytes,
+    MinPackets,
+    MaxPackets,
+    MinDuration,
+    MaxDuration,
 }
 
 /// Which end of the flow it looks at.

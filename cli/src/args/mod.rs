@@ -1,5 +1,6 @@
 //! The command line as it is typed. Names and meanings follow `hubble`.
 
+pub mod aggregates;
 pub mod filters;
 mod flag_table;
 pub mod flags;
@@ -17,6 +18,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+pub use aggregates::{AggregateFormat, AggregateOutput, ConnectionsArgs, TopArgs};
 pub use filters::{FilterTerms, Term};
 pub use flags::{Field, Side};
 pub use host::{BreakGlassArgs, HostCommand, Switch};
@@ -49,6 +51,8 @@ Start here:
   flowctl status                     is everything guarded, is every verdict accounted for
   flowctl observe -f                 follow all flows
   flowctl observe --verdict DROPPED  the last 20 drops, and the policy behind each
+  flowctl top                        who moves most, now
+  flowctl connections                what is open, how long, whose
   flowctl why SRC DST TCP/5432       which rule decided, and what would change it
   flowctl explain                    what each drop reason means and what to do";
 
@@ -66,6 +70,18 @@ pub enum Command {
         #[arg(short, long, value_enum, default_value_t)]
         output: StatusOutput,
     },
+    /// Show the connections that are open now
+    ///
+    /// From the kernel's own table: ends, state, age, bytes both ways, process, and the rule that let
+    /// it pass.
+    #[command(visible_alias = "conns", after_help = aggregates::CONNECTIONS_EXAMPLES)]
+    Connections(Box<ConnectionsArgs>),
+    /// Show who moves most: bytes, packets, flows or drops by any grouping
+    ///
+    /// On a terminal the screen is refreshed until ctrl-C; elsewhere, with --once and with -o json or
+    /// csv, it prints one table. Exits with 3 if flows were lost inside the window.
+    #[command(after_help = aggregates::TOP_EXAMPLES)]
+    Top(Box<TopArgs>),
     /// Tell why a flow was allowed or denied, or would be, and what would change it
     ///
     /// Asked by source, destination and PROTOCOL/PORT, it answers from the newest such flow; when

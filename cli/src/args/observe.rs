@@ -146,9 +146,6 @@ pub struct FormatArgs {
     #[arg(long, value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1,
           require_equals = true, default_missing_value = "true", default_value_t = true)]
     pub ip_translation: bool,
-    /// Print the process behind each flow, where it is known; compact output only
-    #[arg(long)]
-    pub process: bool,
     /// Print nothing on standard error but why the command failed
     #[arg(short, long)]
     pub silent_errors: bool,

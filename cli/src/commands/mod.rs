@@ -1,6 +1,7 @@
 //! The commands: each asks, and prints the answer.
 
 mod config;
+mod connections;
 mod events;
 mod explain;
 mod host;
@@ -13,7 +14,9 @@ mod policy;
 mod quiet;
 mod reflect;
 mod request;
+mod screen;
 mod status;
+mod top;
 mod watch;
 mod why;
 
@@ -35,6 +38,8 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
     server.check(several)?;
     match cli.command {
         Command::Observe(args) => asynchronously(observe::run(&server, &args)),
+        Command::Connections(args) => asynchronously(connections::run(&server, &args)),
+        Command::Top(args) => asynchronously(top::run(&server, &args)),
         Command::Status { output } => asynchronously(status::run(&server, output)),
         Command::List { what } => asynchronously(async {
             for one in server.each() {

@@ -27,6 +27,8 @@ pub(super) async fn run(server: &ServerArgs, args: &ObserveArgs) -> Result<(), F
     }
     let request = request::request(args, jiff::Timestamp::now())?;
     let mut screen = Screen::new(args);
+    // A mask may leave out what tells flowd from others.
+    screen.only_flowd = request.extensions.is_some() && args.format.field_mask.is_empty();
     let servers = server.each();
     if server.debug {
         debug(&servers, &request)?;
@@ -74,6 +76,8 @@ pub(super) struct Screen {
     printer: Box<dyn Printer>,
     style: Style,
     silent: bool,
+    /// What was asked for means nothing to other servers, which then send all flows.
+    only_flowd: bool,
     lost: u64,
     out: BufWriter<StdoutLock<'static>>,
 }
@@ -87,7 +91,7 @@ impl Screen {
             time: format.time_format,
             numeric: format.numeric,
             names: format.ip_translation && !format.numeric,
-            process: format.process,
+            process: args.filters.show_process(),
             paint: Paint::stdout(format.color),
         };
         let out = BufWriter::with_capacity(64 << 10, io::stdout().lock());
@@ -95,6 +99,7 @@ impl Screen {
             printer: printer(format.output, style),
             style,
             silent: format.silent_errors,
+            only_flowd: false,
             lost: 0,
             out,
         }
@@ -108,6 +113,16 @@ impl Screen {
                 writeln!(io::stderr(), "{time} [{node}]: {line}")?;
             }
             return Ok(());
+        }
+        if let Some(ResponseTypes::Flow(flow)) = &response.response_types
+            && self.only_flowd
+            && flow.extension().is_none()
+        {
+            return Err(Failure::Runtime(
+                "the server is no flowd: it knows no process, rule, shadow verdict or numbers of a \
+                 flow and cannot choose by them; leave those flags out"
+                    .to_owned(),
+            ));
         }
         if let Some(ResponseTypes::LostEvents(lost)) = &response.response_types {
             self.lost = self.lost.saturating_add(lost.num_events_lost);

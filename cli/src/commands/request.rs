@@ -1,8 +1,9 @@
 //! Arguments of `observe` become a request.
 
-use flowd_proto::flowd::v1::{GetFlowsExtension, ShadowFilter};
+use flowd_proto::flow::FlowFilter;
+use flowd_proto::flowd::v1::{FlowExtensionFilter, GetFlowsExtension, ShadowFilter};
 use flowd_proto::observer::GetFlowsRequest;
-use flowd_proto::{Any, FieldMask, FlowMask, Timestamp};
+use flowd_proto::{FieldMask, FlowMask, Timestamp};
 
 use crate::args::ObserveArgs;
 use crate::args::observe::{Output, SelectArgs, ShadowArg};
@@ -126,6 +127,13 @@ fn paths(args: &ObserveArgs) -> Vec<String> {
     format.field_mask.clone()
 }
 
+/// A list of nothing but the place of what is asked beyond it need not be told, and must not be: a
+/// server that does not know what is beyond would leave out all flows.
+fn told(list: Vec<FlowFilter>, beyond: &[FlowExtensionFilter]) -> Vec<FlowFilter> {
+    let only_its_place = list == [FlowFilter::default()] && !beyond.is_empty();
+    if only_its_place { Vec::new() } else { list }
+}
+
 pub(super) fn request(
     args: &ObserveArgs,
     now: jiff::Timestamp,
@@ -143,32 +151,29 @@ pub(super) fn request(
         (None, None, false) => IMPLIED_LAST,
     };
     let paths = paths(args);
+    let shadow = match args.shadow {
+        None => ShadowFilter::Unspecified,
+        Some(ShadowArg::Any) => ShadowFilter::AnyShadow,
+        Some(ShadowArg::Changed) => ShadowFilter::ChangedShadow,
+    };
+    let beyond = GetFlowsExtension {
+        shadow: shadow.into(),
+        kernel_reason: args.kernel_reason.clone(),
+        ..filters.beyond
+    };
+    let asks_beyond = beyond != GetFlowsExtension::default();
     Ok(GetFlowsRequest {
         number,
         first: select.first.is_some(),
         follow: select.follow,
         since: span.since.map(Timestamp::from),
         until: span.until.map(Timestamp::from),
-        whitelist: filters.allow,
-        blacklist: filters.deny,
+        whitelist: told(filters.allow, &beyond.whitelist),
+        blacklist: told(filters.deny, &beyond.blacklist),
         field_mask: (!paths.is_empty()).then_some(FieldMask { paths }),
-        extensions: extension(args),
+        extensions: asks_beyond.then(|| beyond.pack()),
         ..GetFlowsRequest::default()
     })
-}
-
-/// What is asked beyond Hubble's request.
-fn extension(args: &ObserveArgs) -> Option<Any> {
-    let shadow = match args.shadow {
-        None => ShadowFilter::Unspecified,
-        Some(ShadowArg::Any) => ShadowFilter::AnyShadow,
-        Some(ShadowArg::Changed) => ShadowFilter::ChangedShadow,
-    };
-    let extension = GetFlowsExtension {
-        shadow: shadow.into(),
-        kernel_reason: args.kernel_reason.clone(),
-    };
-    (extension != GetFlowsExtension::default()).then(|| extension.pack())
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! with it on the destination. All terms of a list go into the same pair, so that different flags
 //! AND and repeated flags OR.
 
+mod beyond;
 mod names;
 mod offline;
 mod pair;
@@ -11,6 +12,7 @@ mod raw;
 mod value;
 
 use flowd_proto::flow::FlowFilter;
+use flowd_proto::flowd::v1::{FlowExtensionFilter, GetFlowsExtension};
 
 use crate::args::{Field, Side, Term};
 
@@ -27,6 +29,8 @@ pub struct Filters {
     pub allow: Vec<FlowFilter>,
     /// A flow must match none of these.
     pub deny: Vec<FlowFilter>,
+    /// What the first filters of both lists ask beyond Hubble's fields.
+    pub beyond: GetFlowsExtension,
 }
 
 /// Why filter flags make no filter.
@@ -45,13 +49,23 @@ pub fn build(terms: &[Term]) -> Result<Filters, FilterError> {
     let (denied, allowed): (Vec<&Term>, Vec<&Term>) = terms.iter().partition(|t| t.negated);
     let allow_names = Names::collect(&allowed)?;
     let deny_names = Names::collect(&denied)?.inheriting(&allow_names);
+    let (allow, allow_beyond) = list(&allowed, allow_names)?;
+    let (deny, deny_beyond) = list(&denied, deny_names)?;
     Ok(Filters {
-        allow: list(&allowed, allow_names)?,
-        deny: list(&denied, deny_names)?,
+        allow,
+        deny,
+        beyond: GetFlowsExtension {
+            whitelist: allow_beyond,
+            blacklist: deny_beyond,
+            ..GetFlowsExtension::default()
+        },
     })
 }
 
-fn list(terms: &[&Term], names: Names) -> Result<Vec<FlowFilter>, FilterError> {
+/// The filters of one list, and what is asked beyond each of them.
+type List = (Vec<FlowFilter>, Vec<FlowExtensionFilter>);
+
+fn list(terms: &[&Term], names: Names) -> Result<List, FilterError> {
     for term in terms {
         let one_sided = |other: &&&Term| other.field == term.field && other.side != Side::Either;
         if term.side == Side::Either && terms.iter().find(one_sided).is_some() {
@@ -63,7 +77,16 @@ fn list(terms: &[&Term], names: Names) -> Result<Vec<FlowFilter>, FilterError> {
         pair.add(term)?;
     }
     names.add_to(&mut pair)?;
-    Ok(pair.into_filters())
+    let mut filters = pair.into_filters();
+    let Some(beyond) = beyond::build(terms)? else {
+        return Ok((filters, Vec::new()));
+    };
+    if filters.is_empty() {
+        // Raw filters come after it, and are none of its affair.
+        filters.push(FlowFilter::default());
+    }
+    let beyond = vec![beyond; filters.len()];
+    Ok((filters, beyond))
 }
 
 fn both_ways(field: Field) -> &'static str {
@@ -105,7 +128,18 @@ fn both_ways(field: Field) -> &'static str {
         | Field::DnsQuery
         | Field::TraceId
         | Field::IpTraceId
-        | Field::CelExpression => "these flags",
+        | Field::CelExpression
+        | Field::Process
+        | Field::Unit
+        | Field::Container
+        | Field::User
+        | Field::Rule
+        | Field::MinBytes
+        | Field::MaxBytes
+        | Field::MinPackets
+        | Field::MaxPackets
+        | Field::MinDuration
+        | Field::MaxDuration => "these flags",
     }
 }
 

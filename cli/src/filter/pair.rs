@@ -22,11 +22,26 @@ pub(super) struct Pair {
 }
 
 impl Pair {
-    /// Adds a term; workload names and namespaces are [`super::names::Names`]' affair.
+    /// Adds a term; workload names and namespaces are [`super::names::Names`]' affair, what Hubble
+    /// has no field for is [`super::beyond`]'s.
     pub(super) fn add(&mut self, term: &Term) -> Result<(), FilterError> {
         let text = term.value.as_str();
         match term.field {
-            Field::Pod | Field::Service | Field::Namespace | Field::AllNamespaces => return Ok(()),
+            Field::Pod
+            | Field::Service
+            | Field::Namespace
+            | Field::AllNamespaces
+            | Field::Process
+            | Field::Unit
+            | Field::Container
+            | Field::User
+            | Field::Rule
+            | Field::MinBytes
+            | Field::MaxBytes
+            | Field::MinPackets
+            | Field::MaxPackets
+            | Field::MinDuration
+            | Field::MaxDuration => return Ok(()),
             Field::Ip => self.ends(term.side, text, |f, end, text| {
                 pick(end, &mut f.source_ip, &mut f.destination_ip).push(text.to_owned());
                 Ok(())
@@ -189,7 +204,18 @@ fn sideless(filter: &mut FlowFilter, field: Field, text: &str) -> Result<(), Fil
         | Field::Label
         | Field::Identity
         | Field::Workload
-        | Field::Fqdn => {}
+        | Field::Fqdn
+        | Field::Process
+        | Field::Unit
+        | Field::Container
+        | Field::User
+        | Field::Rule
+        | Field::MinBytes
+        | Field::MaxBytes
+        | Field::MinPackets
+        | Field::MaxPackets
+        | Field::MinDuration
+        | Field::MaxDuration => {}
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use clap::Parser;
 use serde_json::json;
 
 use super::*;
-use crate::args::{Cli, Command};
+use crate::args::{Cli, Command, FilterTerms};
 
 fn terms(line: &str) -> Result<Vec<Term>, clap::Error> {
     let line = ["flowctl", "observe"]
@@ -20,6 +20,8 @@ fn terms(line: &str) -> Result<Vec<Term>, clap::Error> {
         | Command::Host(_)
         | Command::Mode(_)
         | Command::Why(_)
+        | Command::Connections(_)
+        | Command::Top(_)
         | Command::Watch { .. }
         | Command::Reflect
         | Command::Config { .. }
@@ -255,7 +257,7 @@ fn raw_filters_are_read_strictly_and_printed_as_yaml() {
     let filter = parse_raw(r#"{"source_pod":["shop/"],"verdict":["DROPPED"]}"#).expect("a filter");
     let filters = Filters {
         allow: vec![filter],
-        deny: Vec::new(),
+        ..Filters::default()
     };
     assert_eq!(
         raw_yaml(&filters).expect("in range"),
@@ -263,4 +265,68 @@ fn raw_filters_are_read_strictly_and_printed_as_yaml() {
     );
     let error = parse_raw(r#"{"source_podd":[]}"#).expect_err("a typo");
     assert!(error.to_string().contains("source_podd"), "{error}");
+}
+
+/// What is asked beyond Hubble's fields, of both lists, with how many filters they have.
+fn beyond(line: &str) -> (usize, serde_json::Value, usize, serde_json::Value) {
+    let filters = build(&terms(line).expect(line)).expect(line);
+    let json = |list| serde_json::to_value(list).expect("in range");
+    (
+        filters.allow.len(),
+        json(&filters.beyond.whitelist),
+        filters.deny.len(),
+        json(&filters.beyond.blacklist),
+    )
+}
+
+#[test]
+fn flags_beyond_hubble_stand_beside_its_filters() {
+    let curl = json!({"process": ["curl"]});
+    for (line, expected) in [
+        ("--process", (0, json!([]), 0, json!([]))),
+        ("--process curl", (1, json!([curl]), 0, json!([]))),
+        // One filter for the source, one for the destination: both ask for the process.
+        (
+            "--process curl --port 80",
+            (2, json!([curl, curl]), 0, json!([])),
+        ),
+        ("--not --process curl", (0, json!([]), 1, json!([curl]))),
+        (
+            "--process 17 --process /usr/bin/* --user root --unit nginx.service --container 3f",
+            (
+                1,
+                json!([{"process": ["/usr/bin/*"], "pid": [17], "unit": ["nginx.service"],
+                        "container": ["3f*"], "user": ["root"]}]),
+                0,
+                json!([]),
+            ),
+        ),
+        (
+            "--rule shop/db --min-bytes 10k --max-packets 7 --not --min-duration 90s",
+            (
+                1,
+                json!([{"rule": ["shop/db"], "min_bytes": "10000", "max_packets": "7"}]),
+                1,
+                json!([{"min_duration": "90s"}]),
+            ),
+        ),
+    ] {
+        assert_eq!(beyond(line), expected, "{line}");
+    }
+    assert!(terms("--not --process").is_err());
+    assert!(FilterTerms(terms("--process").expect("ok")).show_process());
+    assert!(FilterTerms(terms("--process curl").expect("ok")).show_process());
+    assert!(!FilterTerms(terms("--port 80").expect("ok")).show_process());
+    for line in [
+        "--min-bytes some",
+        "--min-bytes 1 --min-bytes 2",
+        "--max-duration x",
+    ] {
+        assert!(build(&terms(line).expect(line)).is_err(), "{line}");
+    }
+    let yaml = raw_yaml(&build(&terms("--process curl").expect("ok")).expect("ok")).expect("ok");
+    assert_eq!(
+        yaml,
+        "allowlist:\n    - '{}'\nallowlist_beyond_hubble:\n    - '{\"process\":[\"curl\"]}'\n"
+    );
 }

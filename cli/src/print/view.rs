@@ -1,13 +1,14 @@
 //! The words of a flow that every text format prints: who, what, verdict, summary.
 
 use flowd_proto::flow::{
-    AuthType, Endpoint, Flow, LostEvent, LostEventSource, Policy, SocketTranslationPoint,
-    TrafficDirection, Verdict, layer7,
+    AuthType, Endpoint, Flow, LostEvent, LostEventSource, Policy, SocketTranslationPoint, Verdict,
+    layer7,
 };
-use flowd_proto::flowd::v1::{FlowExtension, PolicyRef, RuleAction, RuleRef};
+use flowd_proto::flowd::v1::{FlowExtension, PolicyRef, RuleRef};
 use flowd_proto::reason::hubble_words;
 use flowd_proto::relay::{NodeState, NodeStatusEvent};
 
+use super::rules::place;
 use super::{Ink, Style, clean, words};
 
 /// A flow on its way to the screen. Everything it returns is safe to print.
@@ -293,18 +294,7 @@ fn policy(policy: &Policy) -> String {
 
 /// A rule as its author finds it: the policy, and where in it.
 fn rule(rule: &RuleRef) -> String {
-    // Only the policies of Cilium have lists of their own for denials.
-    let own_list = match rule.action() {
-        RuleAction::Deny => rule.kind.starts_with("Cilium"),
-        RuleAction::Allow | RuleAction::Pass | RuleAction::Unspecified => false,
-    };
-    let list = match (rule.direction(), own_list) {
-        (TrafficDirection::Egress, true) => "egressDeny",
-        (TrafficDirection::Egress, false) => "egress",
-        (TrafficDirection::Ingress | TrafficDirection::Unknown, true) => "ingressDeny",
-        (TrafficDirection::Ingress | TrafficDirection::Unknown, false) => "ingress",
-    };
-    format!("{} ({}) {list}[{}]", rule.name, rule.kind, rule.index)
+    format!("{} ({}) {}", rule.name, rule.kind, place(rule))
 }
 
 fn cause(policy: &PolicyRef) -> String {

@@ -222,3 +222,24 @@ fn help_completion_version_and_explain_need_no_server() {
         assert!(help.contains(part), "{part} is missing in the help");
     }
 }
+
+#[test]
+fn a_server_that_cannot_choose_by_what_is_asked_is_no_answer() {
+    let server = FakeServer::start(Kind::Hubble);
+    for args in [
+        &["observe", "--process", "curl"][..],
+        &["observe", "--min-bytes", "1k"],
+        &["observe", "--not", "--process", "curl"],
+        &["observe", "--shadow", "any"],
+    ] {
+        let output = ask(&server, args);
+        assert_fails(&output, 1, &["no flowd"]);
+        assert_eq!(out(&output), "");
+    }
+    assert!(ask(&server, &["observe", "--process"]).status.success());
+    assert_fails(
+        &ask(&server, &["top", "--once"]),
+        1,
+        &["does not offer this"],
+    );
+}

@@ -80,6 +80,8 @@ pub const CALLS: &[Call] = &[
     call("/flowd.v1.Flowd/Status", Right::See),
     call("/flowd.v1.Flowd/Explain", Right::Ask),
     call("/flowd.v1.Flowd/Why", Right::See),
+    call("/flowd.v1.Aggregates/Connections", Right::See),
+    call("/flowd.v1.Aggregates/Top", Right::See),
     call("/flowd.v1.Policies/Apply", Right::Change),
     call("/flowd.v1.Policies/Confirm", Right::Change),
     call("/flowd.v1.Policies/Delete", Right::Change),

@@ -1,5 +1,6 @@
 //! What is stored of a verdict: fixed layout, no allocation of its own, shared names.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
@@ -167,6 +168,36 @@ impl Judged {
 }
 
 impl Record {
+    /// The same as a packet of the side that opened the connection would tell it: its source is who
+    /// opened it.
+    #[inline]
+    pub fn of_the_opener(&self) -> Cow<'_, Self> {
+        if !self.judged.is_reply() {
+            return Cow::Borrowed(self);
+        }
+        let mut turned = self.clone();
+        let judged = &mut turned.judged;
+        judged.event.icmp_type = self.judged.asked_type();
+        judged.event.flags &= !EventFlags::REPLY;
+        judged.direction = self.judged.judged_direction();
+        judged.event.direction = judged.direction as u8;
+        Cow::Owned(turned)
+    }
+
+    /// When its connection or denied flow began, Unix nanoseconds.
+    #[inline]
+    pub fn created(&self) -> i64 {
+        self.at(self.judged.event.created)
+    }
+
+    /// Unix nanoseconds of a moment of the kernel's clock: as long before the event as that says.
+    #[inline]
+    pub fn at(&self, moment: u64) -> i64 {
+        let age = self.judged.event.time.saturating_sub(moment);
+        let age = i64::try_from(age).unwrap_or(i64::MAX);
+        self.time.saturating_sub(age)
+    }
+
     /// How its process is known, or why there is none.
     pub fn attribution(&self) -> Attribution {
         match &self.owner {

@@ -12,6 +12,26 @@ use crate::{
     },
 };
 
+/// The owners of sockets, as far as sockets are watched.
+pub struct Watching {
+    /// For the events of the rings.
+    pub events: Owners,
+    /// For the entries of the kernel's tables.
+    pub entries: Owners,
+    /// What the table of sockets sheds.
+    pub counter: Option<SocketCounter>,
+}
+
+impl Watching {
+    fn nobody() -> Self {
+        Self {
+            events: Owners::nobody(),
+            entries: Owners::nobody(),
+            counter: None,
+        }
+    }
+}
+
 /// Puts the socket programs on the control group that is to be watched, or takes an earlier
 /// daemon's off.
 ///
@@ -24,13 +44,13 @@ pub fn watch(
     processes: &Processes,
     pins: &Pins,
     counts: &Arc<OwnerCounts>,
-) -> Result<(Owners, Option<SocketCounter>), SocketError> {
+) -> Result<Watching, SocketError> {
     let mut kernel = kernel.lock().unwrap_or_else(PoisonError::into_inner);
     match begin(&mut kernel, processes, pins, counts) {
         Err(error) if processes.watched == Watched::Everybody => {
             tracing::warn!(%error, "flows will not name their processes");
             let _ = sockets::detach(pins);
-            Ok((Owners::nobody(), None))
+            Ok(Watching::nobody())
         }
         other => other,
     }
@@ -41,17 +61,22 @@ fn begin(
     processes: &Processes,
     pins: &Pins,
     counts: &Arc<OwnerCounts>,
-) -> Result<(Owners, Option<SocketCounter>), SocketError> {
+) -> Result<Watching, SocketError> {
     let Some(group) = processes.group() else {
         sockets::detach(pins).map_err(|source| SocketError::Pin {
             path: pins.links(),
             source,
         })?;
-        return Ok((Owners::nobody(), None));
+        return Ok(Watching::nobody());
     };
     sockets::attach(kernel, &group, pins)?;
     let counter = SocketCounter::take(kernel, processes.sockets)?;
-    let owners = Owners::of(SocketTable::take(kernel)?, Arc::clone(counts));
+    let table = Arc::new(SocketTable::take(kernel)?);
     tracing::info!(cgroup = %group.display(), "flows name the processes of this control group");
-    Ok((owners, Some(counter)))
+    Ok(Watching {
+        events: Owners::of(Arc::clone(&table), Arc::clone(counts)),
+        // Who asks for an aggregate must not count as an event.
+        entries: Owners::of(table, Arc::default()),
+        counter: Some(counter),
+    })
 }

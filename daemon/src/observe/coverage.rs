@@ -10,7 +10,7 @@ const MAX_RANGES: usize = 64;
 
 /// The reach of an answer, while it is given.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Reach {
+pub(crate) struct Reach {
     oldest_seq: u64,
     oldest_time: Option<i64>,
     from: u64,
@@ -22,7 +22,7 @@ pub(super) struct Reach {
 
 impl Reach {
     /// Of an answer that begins at flow `from`.
-    pub(super) fn of(log: &Log, from: u64, since: Option<i64>, until: Option<i64>) -> Self {
+    pub(crate) fn of(log: &Log, from: u64, since: Option<i64>, until: Option<i64>) -> Self {
         Self {
             oldest_seq: log.oldest(),
             oldest_time: log.oldest_time(),
@@ -34,7 +34,8 @@ impl Reach {
         }
     }
 
-    pub(super) fn lose(&mut self, gap: Gap) {
+    /// Notes flows that had gone before they could be looked at.
+    pub(crate) fn lose(&mut self, gap: Gap) {
         self.lost += gap.flows();
         let full = self.gaps.len() >= MAX_RANGES;
         match self.gaps.last_mut() {
@@ -44,7 +45,7 @@ impl Reach {
     }
 
     /// The message, of an answer that has come to flow `to`.
-    pub(super) fn message(&self, to: u64) -> Coverage {
+    pub(crate) fn message(&self, to: u64) -> Coverage {
         let gone = self.oldest_seq > 0;
         let asked_before = match (self.since, self.oldest_time) {
             (Some(since), Some(oldest)) => since < oldest,

@@ -36,7 +36,7 @@ pub(super) fn counted(record: &Record) -> FlowExtension {
         sent_bytes: numbers.sent.1,
         received_packets: numbers.received.0,
         received_bytes: numbers.received.1,
-        created: (event.created != 0).then(|| timestamp(created(record))),
+        created: (event.created != 0).then(|| timestamp(record.created())),
         packets_told: numbers.told,
         deferred: event.flags & EventFlags::SWEPT != 0 && !goes_on(record.judged.kind),
         policy_generation: event.generation,
@@ -65,34 +65,38 @@ const fn goes_on(kind: EventKind) -> bool {
     }
 }
 
-/// When it began, in Unix time.
-fn created(record: &Record) -> i64 {
-    at(record, record.judged.event.created)
-}
-
-/// Unix time of a moment of the kernel's clock: as long before the event as that says.
-fn at(record: &Record, moment: u64) -> i64 {
-    let age = record.judged.event.time.saturating_sub(moment);
-    let age = i64::try_from(age).unwrap_or(i64::MAX);
-    record.time.saturating_sub(age)
-}
-
 /// When the connection was opened that a drop of the kernel belongs to.
 fn connection_opened(record: &Record) -> Option<flowd_proto::Timestamp> {
     let opened = record.judged.event.received_bytes;
     let tracked = record.judged.is_kernel_drop() && opened != 0;
-    tracked.then(|| timestamp(at(record, opened)))
+    tracked.then(|| timestamp(record.at(opened)))
 }
 
-/// Packets and bytes, as the kind of the event means its fields.
-struct Numbers {
-    sent: (u64, u64),
-    received: (u64, u64),
-    told: u64,
+/// Packets and bytes of a connection or denied flow so far, as the kind of the event means its
+/// fields.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Numbers {
+    /// Packets and bytes from the workload.
+    pub(crate) sent: (u64, u64),
+    /// Packets and bytes to the workload.
+    pub(crate) received: (u64, u64),
+    /// Packets this event speaks for.
+    pub(crate) told: u64,
 }
 
 impl Numbers {
-    fn of(judged: &Judged) -> Self {
+    /// Bytes both ways.
+    pub(crate) const fn bytes(&self) -> u64 {
+        self.sent.1.saturating_add(self.received.1)
+    }
+
+    /// Packets both ways.
+    pub(crate) const fn packets(&self) -> u64 {
+        self.sent.0.saturating_add(self.received.0)
+    }
+
+    /// Of an event.
+    pub(crate) fn of(judged: &Judged) -> Self {
         let event = &judged.event;
         let denied = |packets| {
             let (sent, received) = match judged.direction {

@@ -10,7 +10,7 @@ use flowd_proto::{MaskError, Timestamp};
 use thiserror::Error;
 
 use super::coverage::Reach;
-use super::filter::{Context, FilterError, FilterSet};
+use super::filter::{Context, FilterError, FilterSet, extension};
 use super::lost::Lost;
 use super::mask::Mask;
 use crate::flow::{Chunk, Cursor, Log, Read, Record, Start};
@@ -85,8 +85,12 @@ impl Plan {
             Some(_) | None => Mask::default(),
         };
         Ok(Self {
-            filters: FilterSet::compile(&request.whitelist, &request.blacklist, context)?
-                .extended(request.extensions.as_ref())?,
+            filters: FilterSet::extended(
+                &request.whitelist,
+                &request.blacklist,
+                &extension::unpack(request.extensions.as_ref())?,
+                context,
+            )?,
             number: request.number,
             first: request.first,
             follow: request.follow,
@@ -169,7 +173,8 @@ fn at_or_before(log: &Log, head: u64, since: i64) -> u64 {
     position
 }
 
-pub(super) fn nanos(
+/// A time of a request, in Unix nanoseconds.
+pub(crate) fn nanos(
     field: &'static str,
     time: Option<Timestamp>,
 ) -> Result<Option<i64>, QueryError> {

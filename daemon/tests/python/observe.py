@@ -24,7 +24,7 @@ sys.path.insert(0, OUT)
 
 from google.protobuf import field_mask_pb2, timestamp_pb2  # noqa: E402
 from flow import flow_pb2 as flow  # noqa: E402
-from flowd.v1 import coverage_pb2, flowd_pb2, timeline_pb2, timeline_pb2_grpc  # noqa: E402
+from flowd.v1 import aggregate_pb2, aggregate_pb2_grpc, coverage_pb2, flowd_pb2, timeline_pb2, timeline_pb2_grpc  # noqa: E402
 from observer import observer_pb2 as api, observer_pb2_grpc  # noqa: E402
 from peer import peer_pb2, peer_pb2_grpc  # noqa: E402
 
@@ -277,7 +277,7 @@ def check_the_rest():
     for version in ("v1", "v1alpha"):
         info = CHANNEL.stream_stream(f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo")
         [answer] = list(info(iter([b"\x3a\x01*"]), timeout=WAIT))
-        for service in (b"observer.Observer", b"peer.Peer", b"flowd.v1.Timeline", b"grpc.health.v1.Health"):
+        for service in (b"observer.Observer", b"peer.Peer", b"flowd.v1.Timeline", b"flowd.v1.Aggregates", b"grpc.health.v1.Health"):
             assert service in answer, (version, service)
     status = OBSERVER.ServerStatus(api.ServerStatusRequest(), timeout=WAIT)
     assert status.num_flows > 0 and status.max_flows >= status.num_flows, status
@@ -315,6 +315,49 @@ def check_extension(some):
         assert one.extensions.Unpack(extension) and extension.reason, one
 
 
+def check_aggregates(some, until):
+    """The sums of all flows by workload, computed here from the last that each connection told."""
+    last = {}
+    for one in some:
+        ours = flowd_pb2.FlowExtension()
+        one.extensions.Unpack(ours)
+        ends = (one.destination, one.source) if one.is_reply.value else (one.source, one.destination)
+        local = ends[0] if one.traffic_direction == flow.EGRESS else ends[1]
+        ports = sorted((one.IP.source + str(port(one, "source")), one.IP.destination + str(port(one, "destination"))))
+        dropped = one.verdict == flow.DROPPED
+        key = (local.pod_name, dropped, one.l4.WhichOneof("protocol"), *ports, ours.created.ToNanoseconds())
+        packets = ours.sent_packets + ours.received_packets
+        if packets >= last.get(key, (0,))[0]:
+            last[key] = packets, ours.sent_packets, ours.sent_bytes, ours.received_packets, ours.received_bytes
+    sums = {}
+    for (name, dropped, *_), (packets, *numbers) in last.items():
+        row = sums.setdefault("shop/" + name, aggregate_pb2.Traffic())
+        row.flows += 1
+        if dropped:
+            row.dropped_packets += packets
+            row.dropped_bytes += numbers[1] + numbers[3]
+        else:
+            for field, number in zip(("sent_packets", "sent_bytes", "received_packets", "received_bytes"), numbers):
+                setattr(row, field, getattr(row, field) + number)
+    stub = aggregate_pb2_grpc.AggregatesStub(CHANNEL)
+    ask = aggregate_pb2.TopRequest(until=until, group_by=[aggregate_pb2.GROUP_KEY_POD], number=1000)
+    top = stub.Top(ask, timeout=WAIT)
+    told = {row.group[0].value: row.traffic for row in top.rows}
+    assert told == sums and len(sums) == 3, (told, sums)
+    assert top.unknown_beginnings == 0 and top.coverage.lost == 0 and top.at_each_end, top
+    ask.selection.whitelist.add(verdict=[flow.DROPPED])
+    drops = stub.Top(ask, timeout=WAIT).total
+    assert drops.sent_bytes == 0 and drops.dropped_packets == sum(row.dropped_packets for row in sums.values()), drops
+    live = stub.Connections(aggregate_pb2.ConnectionsRequest(number=1), timeout=WAIT)
+    assert live.looked_at >= live.matched >= len(live.connections) and live.node_name == some[0].node_name, live
+    assert live.truncated == (live.matched > 1), live
+    try:
+        stub.Top(aggregate_pb2.TopRequest(group_by=[1] * 7), timeout=WAIT)
+        raise AssertionError("seven keys")
+    except grpc.RpcError as error:
+        assert error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED, error
+
+
 def main():
     some = flows(first=True, number=ALL)
     until = timestamp_pb2.Timestamp()
@@ -325,6 +368,7 @@ def main():
     check_masks(some)
     check_extension(some)
     check_coverage(some, until)
+    check_aggregates(some, until)
     check_follow()
     check_the_rest()
     check_events()

@@ -3,12 +3,14 @@
 //! The meaning of each field is the server's: fields of a filter are ANDed, values of a field ORed,
 //! filters of a list ORed (reference: hubble, 2.4).
 
+mod beyond;
 mod ends;
 mod layer7;
 mod pattern;
 mod sideless;
 
 use flowd_proto::flow::{Flow, FlowFilter};
+use flowd_proto::flowd::v1::FlowExtensionFilter;
 
 use super::{FilterError, Filters};
 
@@ -28,10 +30,9 @@ impl OfflineFilters {
     ///
     /// On a value that means nothing in its field, and on CEL, which only a server evaluates.
     pub fn compile(filters: &Filters) -> Result<Self, FilterError> {
-        let list = |list: &[FlowFilter]| list.iter().map(compile).collect::<Result<Vec<_>, _>>();
         Ok(Self {
-            allow: list(&filters.allow)?,
-            deny: list(&filters.deny)?,
+            allow: list(&filters.allow, &filters.beyond.whitelist)?,
+            deny: list(&filters.deny, &filters.beyond.blacklist)?,
         })
     }
 
@@ -40,6 +41,23 @@ impl OfflineFilters {
         let any = |list: &[Vec<Test>]| list.iter().any(|tests| tests.iter().all(|test| test(flow)));
         (self.allow.is_empty() || any(&self.allow)) && !any(&self.deny)
     }
+}
+
+/// Every filter with what is asked beyond it; there are never more of the latter.
+fn list(
+    filters: &[FlowFilter],
+    beyond: &[FlowExtensionFilter],
+) -> Result<Vec<Vec<Test>>, FilterError> {
+    let nothing = FlowExtensionFilter::default();
+    let beyond = beyond.iter().chain(std::iter::repeat(&nothing));
+    let pairs = filters.iter().zip(beyond);
+    pairs
+        .map(|(filter, beyond)| {
+            let mut tests = compile(filter)?;
+            beyond::compile(beyond, &mut tests)?;
+            Ok(tests)
+        })
+        .collect()
 }
 
 fn compile(filter: &FlowFilter) -> Result<Vec<Test>, FilterError> {

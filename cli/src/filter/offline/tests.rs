@@ -49,7 +49,7 @@ fn filter(value: Value) -> FlowFilter {
 fn passing(value: Value) -> [bool; 2] {
     let filters = Filters {
         allow: vec![filter(value)],
-        deny: Vec::new(),
+        ..Filters::default()
     };
     let filters = OfflineFilters::compile(&filters).expect("valid");
     flows().map(|flow| filters.pass(&flow))
@@ -158,6 +158,7 @@ fn lists_or_and_the_deny_list_wins() {
             filter(json!({"uuid": ["second"]})),
         ],
         deny: vec![filter(json!({"protocol": ["udp"], "reply": [true]}))],
+        ..Filters::default()
     };
     let filters = OfflineFilters::compile(&filters).expect("valid");
     assert_eq!(flows().map(|flow| filters.pass(&flow)), FIRST);
@@ -180,8 +181,66 @@ fn nonsense_is_refused() {
     ] {
         let filters = Filters {
             allow: vec![filter(value.clone())],
-            deny: Vec::new(),
+            ..Filters::default()
         };
         assert!(OfflineFilters::compile(&filters).is_err(), "{value}");
+    }
+}
+
+/// Whether a flow with flowd's own fields passes what is asked beyond Hubble's.
+fn passes_beyond(value: Value) -> bool {
+    let ours = json!({
+        "@type": "type.googleapis.com/flowd.v1.FlowExtension",
+        "sent_bytes": "700", "received_bytes": "300", "sent_packets": "3", "duration": "2s",
+        "process": {"pid": 17, "name": "curl", "executable": "/usr/bin/curl", "user": "www",
+                    "user_id": 33, "unit": "shop.service", "container": "3fa9"},
+        "rules": [{"kind": "CiliumNetworkPolicy", "namespace": "shop", "name": "db", "index": 1,
+                   "direction": "INGRESS", "action": "DENY"}],
+        "default_denied_by": [{"kind": "CiliumClusterwideNetworkPolicy", "name": "all"}],
+    });
+    let flow: Flow = serde_json::from_value(json!({"extensions": ours})).expect("a flow");
+    let beyond: FlowExtensionFilter = serde_json::from_value(value).expect("a filter");
+    let filters = Filters {
+        allow: vec![FlowFilter::default()],
+        beyond: flowd_proto::flowd::v1::GetFlowsExtension {
+            whitelist: vec![beyond],
+            ..Default::default()
+        },
+        ..Filters::default()
+    };
+    let filters = OfflineFilters::compile(&filters).expect("valid");
+    assert!(!filters.pass(&Flow::default()), "a flow of another server");
+    filters.pass(&flow)
+}
+
+#[test]
+fn flowd_s_own_fields_match_as_on_the_server() {
+    for fits in [
+        json!({"process": ["cu*l"], "pid": [17, 18]}),
+        json!({"process": ["/usr/bin/*"]}),
+        json!({"user": ["33"], "unit": ["shop.*"], "container": ["3f*"]}),
+        json!({"user": ["www"]}),
+        json!({"rule": ["db"]}),
+        json!({"rule": ["shop/d*:spec.ingressDeny[1]"]}),
+        json!({"rule": ["CiliumNetworkPolicy/shop/db"]}),
+        json!({"rule": ["CiliumClusterwideNetworkPolicy/all:default_deny"]}),
+        json!({"min_bytes": "1000", "max_bytes": "1000", "min_packets": "3"}),
+        json!({"min_duration": "2s", "max_duration": "2.5s"}),
+    ] {
+        assert!(passes_beyond(fits.clone()), "{fits}");
+    }
+    for misses in [
+        json!({"process": ["cur"]}),
+        json!({"process": ["curl"], "pid": [18]}),
+        json!({"process": ["/bin/curl"]}),
+        json!({"user": ["root"]}),
+        json!({"rule": ["other/db"]}),
+        json!({"rule": ["shop/db:default_deny"]}),
+        json!({"rule": ["NetworkPolicy/shop/db"]}),
+        json!({"min_bytes": "1001"}),
+        json!({"max_packets": "2"}),
+        json!({"min_duration": "2.000000001s"}),
+    ] {
+        assert!(!passes_beyond(misses.clone()), "{misses}");
     }
 }

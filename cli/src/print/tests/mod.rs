@@ -12,6 +12,7 @@ use flowd_proto::relay::{NodeState, NodeStatusEvent};
 
 use super::*;
 
+mod aggregates;
 mod formats;
 mod words;
 

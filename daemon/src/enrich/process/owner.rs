@@ -89,6 +89,23 @@ pub struct Measured {
     pub retransmits: Option<u32>,
 }
 
+#[cfg(test)]
+impl Owner {
+    /// Process 4242, curl of the user www-data.
+    pub(crate) fn example() -> Self {
+        let mut owner = Self::new(Attribution::Exact, 4242, "curl".to_owned());
+        owner.user_id = 33;
+        "www-data".clone_into(&mut owner.user);
+        owner.details = Details {
+            executable: "/usr/bin/curl".to_owned(),
+            cgroup: "/shop".to_owned(),
+            unit: "shop.service".to_owned(),
+            container: "3fa9c0de".to_owned(),
+        };
+        owner
+    }
+}
+
 impl Owner {
     pub(super) fn new(how: Attribution, pid: u32, name: String) -> Self {
         Self {

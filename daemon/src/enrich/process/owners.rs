@@ -23,6 +23,12 @@ pub trait Sockets: Send + std::fmt::Debug {
     fn socket(&self, cookie: u64) -> Option<Socket>;
 }
 
+impl<S: Sockets + Sync> Sockets for Arc<S> {
+    fn socket(&self, cookie: u64) -> Option<Socket> {
+        S::socket(self, cookie)
+    }
+}
+
 /// What came of asking for owners; shared with those who serve it.
 #[derive(Debug, Default)]
 pub struct OwnerCounts {

@@ -1,8 +1,6 @@
 //! `flowd.v1.GetFlowsExtension.kernel_reason`: drops of the kernel, by its own words for them. Not
 //! one of Hubble's filters: it holds for all flows of a request.
 
-use flowd_proto::flowd::v1::GetFlowsExtension;
-
 use super::{FilterError, Test, bound};
 use crate::kernel::reasons;
 
@@ -11,8 +9,7 @@ const ANY: &str = "any";
 /// Reasons in one request, at most: more than a kernel has.
 const MOST: usize = 256;
 
-pub(super) fn compile(asked: &GetFlowsExtension) -> Result<Option<Test>, FilterError> {
-    let wanted = &asked.kernel_reason;
+pub(super) fn compile(wanted: &[String]) -> Result<Option<Test>, FilterError> {
     if wanted.is_empty() {
         return Ok(None);
     }

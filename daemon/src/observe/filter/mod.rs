@@ -9,6 +9,7 @@ mod direction;
 mod drop_reason;
 mod encrypted;
 mod event_type;
+pub mod extension;
 mod fqdn;
 mod http;
 mod identity;
@@ -36,9 +37,8 @@ mod tests;
 
 use std::fmt;
 
-use flowd_proto::Any;
 use flowd_proto::flow::FlowFilter;
-use flowd_proto::flowd::v1::GetFlowsExtension;
+use flowd_proto::flowd::v1::{FlowExtensionFilter, GetFlowsExtension};
 use thiserror::Error;
 
 use super::uuid::Boot;
@@ -170,12 +170,17 @@ fn compile_rest(build: &mut Build<'_>) -> Result<(), FilterError> {
 struct Filter(Vec<Test>);
 
 impl Filter {
-    fn compile(filter: &FlowFilter, context: &Context) -> Result<Self, FilterError> {
+    fn compile(
+        filter: &FlowFilter,
+        ours: &FlowExtensionFilter,
+        context: &Context,
+    ) -> Result<Self, FilterError> {
         let mut build = Build {
             filter,
             context,
             tests: Vec::new(),
         };
+        extension::compile(&mut build, ours)?;
         for compile in FIELDS {
             compile(&mut build)?;
         }
@@ -219,44 +224,50 @@ impl FilterSet {
         blacklist: &[FlowFilter],
         context: &Context,
     ) -> Result<Self, FilterError> {
+        Self::extended(whitelist, blacklist, &GetFlowsExtension::default(), context)
+    }
+
+    /// The same with what a request asks beyond Hubble's filters.
+    ///
+    /// # Errors
+    ///
+    /// On a value that is invalid in its field, and past the bounds.
+    pub fn extended(
+        whitelist: &[FlowFilter],
+        blacklist: &[FlowFilter],
+        extension: &GetFlowsExtension,
+        context: &Context,
+    ) -> Result<Self, FilterError> {
         let (mut values, mut expressions, mut patterns) = (0, 0, 0);
-        for list in [whitelist, blacklist] {
-            bound("filters", list.len(), MAX_FILTERS)?;
+        let lists = [
+            (whitelist, extension.whitelist.as_slice()),
+            (blacklist, extension.blacklist.as_slice()),
+        ];
+        for (list, ours) in lists {
+            bound("filters", list.len().max(ours.len()), MAX_FILTERS)?;
             for filter in list {
                 values += measure(filter)?;
                 patterns += count_patterns(filter);
                 let experimental = filter.experimental.as_ref();
                 expressions += experimental.map_or(0, |one| one.cel_expression.len());
             }
+            for filter in ours {
+                let (count, texts) = extension::measure(filter);
+                values += count;
+                texts.into_iter().try_for_each(|list| short(list))?;
+            }
         }
         bound("CEL expressions", expressions, cel::MAX_EXPRESSIONS)?;
         bound("patterns", patterns, MAX_PATTERNS)?;
         bound("filter values", values, MAX_VALUES)?;
-        let compile = |list: &[FlowFilter]| {
-            list.iter()
-                .map(|filter| Filter::compile(filter, context))
-                .collect::<Result<Vec<_>, _>>()
-        };
+        let [whitelist, blacklist] = lists.map(|(list, ours)| compile_list(list, ours, context));
         Ok(Self {
             scope: context.scope.clone(),
-            every: Vec::new(),
+            every: extension::of_all(extension)?,
             expressions,
-            whitelist: compile(whitelist)?,
-            blacklist: compile(blacklist)?,
+            whitelist: whitelist?,
+            blacklist: blacklist?,
         })
-    }
-
-    /// With what a request asks beyond Hubble's filters.
-    ///
-    /// # Errors
-    ///
-    /// When its extension is damaged, or asks for what there is not.
-    pub fn extended(mut self, extension: Option<&Any>) -> Result<Self, FilterError> {
-        if let Some(asked) = extension.map(unpack).transpose()?.flatten() {
-            self.every.extend(shadow::compile(&asked)?);
-            self.every.extend(kernel_reason::compile(&asked)?);
-        }
-        Ok(self)
     }
 
     /// How many flows are put to it before other work gets its turn, of as many as a set without
@@ -279,12 +290,19 @@ impl FilterSet {
     }
 }
 
-/// What a request's extension asks. Extensions of others mean nothing here.
-fn unpack(any: &Any) -> Result<Option<GetFlowsExtension>, FilterError> {
-    GetFlowsExtension::unpack(any).map_err(|error| {
-        let damaged = format!("is damaged: {error}");
-        FilterError::value("extensions", any.type_name(), damaged)
-    })
+/// Filters with what is asked beyond each; a list that is shorter goes on with empty ones.
+fn compile_list(
+    list: &[FlowFilter],
+    ours: &[FlowExtensionFilter],
+    context: &Context,
+) -> Result<Vec<Filter>, FilterError> {
+    let (hubble, beyond) = (FlowFilter::default(), FlowExtensionFilter::default());
+    (0..list.len().max(ours.len()))
+        .map(|place| {
+            let filter = list.get(place).unwrap_or(&hubble);
+            Filter::compile(filter, ours.get(place).unwrap_or(&beyond), context)
+        })
+        .collect()
 }
 
 fn bound(what: &'static str, count: usize, bound: usize) -> Result<(), FilterError> {
@@ -342,13 +360,7 @@ fn measure(filter: &FlowFilter) -> Result<usize, FilterError> {
     let mut values = 0;
     for list in texts {
         values += list.len();
-        if let Some(long) = list.iter().find(|text| text.len() > MAX_VALUE_LEN) {
-            return Err(FilterError::value(
-                "filter value",
-                long,
-                format!("{} bytes long, at most {MAX_VALUE_LEN}", long.len()),
-            ));
-        }
+        short(list)?;
     }
     let numbers = [
         filter.verdict.len(),
@@ -368,6 +380,18 @@ fn measure(filter: &FlowFilter) -> Result<usize, FilterError> {
         filter.encrypted.len(),
     ];
     Ok(values + numbers.iter().sum::<usize>())
+}
+
+/// Texts must not be endless.
+fn short(list: &[String]) -> Result<(), FilterError> {
+    match list.iter().find(|text| text.len() > MAX_VALUE_LEN) {
+        None => Ok(()),
+        Some(long) => Err(FilterError::value(
+            "filter value",
+            long,
+            format!("{} bytes long, at most {MAX_VALUE_LEN}", long.len()),
+        )),
+    }
 }
 
 /// The two fields of a pair with the sides they are about.

@@ -233,3 +233,113 @@ fn packets_without_addresses_match_no_address() {
         assert_eq!(compile(json).unwrap().pass(&records[0]), expected, "{json}");
     }
 }
+
+/// A record of curl's, and the rules and numbers of a frontend's opening.
+fn owned() -> Record {
+    let mut record = World::records(&[open()]).remove(0);
+    record.owner = Some(std::sync::Arc::new(crate::enrich::Owner::example()));
+    record
+}
+
+fn passes_beyond(record: &Record, json: &str) -> bool {
+    let beyond: FlowExtensionFilter =
+        serde_json::from_str(json).unwrap_or_else(|error| panic!("{json}: {error}"));
+    let asked = GetFlowsExtension {
+        whitelist: vec![beyond.clone()],
+        ..GetFlowsExtension::default()
+    };
+    let set = FilterSet::extended(&[], &[], &asked, &context()).unwrap();
+    let denied = GetFlowsExtension {
+        blacklist: vec![beyond],
+        ..GetFlowsExtension::default()
+    };
+    let rest = FilterSet::extended(&[], &[], &denied, &context()).unwrap();
+    assert_ne!(set.pass(record), rest.pass(record), "{json}");
+    set.pass(record)
+}
+
+#[test]
+fn what_is_asked_beyond_hubble_is_matched_on_the_record() {
+    for fits in [
+        r#"{}"#,
+        r#"{"process":["curl"]}"#,
+        r#"{"process":["c*l"],"pid":[4242,1],"user":["www-data"]}"#,
+        r#"{"process":["/usr/bin/*"]}"#,
+        r#"{"user":["33"],"unit":["shop.*"],"container":["3fa9*"]}"#,
+        r#"{"rule":["front"]}"#,
+        r#"{"rule":["shop/front:spec.egress[1]"]}"#,
+        r#"{"rule":["Cilium*/shop/f*"]}"#,
+        r#"{"min_bytes":"77","max_bytes":"77","min_packets":"3","max_packets":"3"}"#,
+        r#"{"max_duration":"0s"}"#,
+    ] {
+        assert!(passes_beyond(&owned(), fits), "{fits}");
+    }
+    for misses in [
+        r#"{"process":["cur"]}"#,
+        r#"{"process":["/bin/curl"]}"#,
+        r#"{"process":["curl"],"pid":[1]}"#,
+        r#"{"user":["root"]}"#,
+        r#"{"rule":["shop/stop"]}"#,
+        r#"{"rule":["shop/front:default_deny"]}"#,
+        r#"{"rule":["NetworkPolicy/shop/front"]}"#,
+        r#"{"min_bytes":"78"}"#,
+        r#"{"max_packets":"2"}"#,
+        r#"{"min_duration":"1s"}"#,
+    ] {
+        assert!(!passes_beyond(&owned(), misses), "{misses}");
+    }
+    let nobody = World::records(&[open()]).remove(0);
+    assert!(!passes_beyond(&nobody, r#"{"process":["*"]}"#));
+    let denied = World::records(&[dropped()]).remove(0);
+    assert!(passes_beyond(
+        &denied,
+        r#"{"rule":["shop/front:default_deny"]}"#
+    ));
+    assert!(!passes_beyond(&denied, r#"{"rule":["shop/front:spec*"]}"#));
+}
+
+#[test]
+fn what_is_asked_beyond_hubble_belongs_to_the_filter_at_its_place() {
+    let beyond = |json: &str| serde_json::from_str::<FlowExtensionFilter>(json).unwrap();
+    let extension = GetFlowsExtension {
+        whitelist: vec![beyond(r#"{"min_bytes":"78"}"#)],
+        ..GetFlowsExtension::default()
+    };
+    // open: 77 bytes; the drop: 60.
+    let passing = |lists: &[&str]| {
+        let lists: Vec<FlowFilter> = lists.iter().map(|json| filter(json)).collect();
+        let set = FilterSet::extended(&lists, &[], &extension, &context()).unwrap();
+        let stored = stored();
+        [set.pass(&stored[0]), set.pass(&stored[2])]
+    };
+    assert_eq!(passing(&[]), [false, false]);
+    assert_eq!(passing(&[r#"{"verdict":["DROPPED"]}"#]), [false, false]);
+    let second = [r#"{"verdict":["FORWARDED"]}"#, r#"{"verdict":["DROPPED"]}"#];
+    assert_eq!(passing(&second), [false, true]);
+    for (json, says) in [
+        (r#"{"rule":["a/b/c/d"]}"#, "kind/namespace/name"),
+        (r#"{"process":[""]}"#, "empty pattern"),
+        (r#"{"min_bytes":"2","max_bytes":"1"}"#, "least is above"),
+        (r#"{"min_duration":"-1s"}"#, "not negative"),
+    ] {
+        let asked = GetFlowsExtension {
+            blacklist: vec![beyond(json)],
+            ..GetFlowsExtension::default()
+        };
+        let error = FilterSet::extended(&[], &[], &asked, &context()).unwrap_err();
+        assert!(error.to_string().contains(says), "{error}");
+    }
+    let many = GetFlowsExtension {
+        whitelist: vec![FlowExtensionFilter::default(); MAX_FILTERS + 1],
+        ..GetFlowsExtension::default()
+    };
+    assert!(FilterSet::extended(&[], &[], &many, &context()).is_err());
+    let many = GetFlowsExtension {
+        whitelist: vec![FlowExtensionFilter {
+            pid: vec![1; MAX_VALUES + 1],
+            ..FlowExtensionFilter::default()
+        }],
+        ..GetFlowsExtension::default()
+    };
+    assert!(FilterSet::extended(&[], &[], &many, &context()).is_err());
+}

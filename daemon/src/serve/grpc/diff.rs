@@ -36,7 +36,7 @@ pub(super) async fn answer(
         .map_err(|error| Status::internal(format!("the answer failed: {error}")))?
 }
 
-fn live(sweep: &Mutex<Sweep>) -> Result<Live, SweepError> {
+pub(super) fn live(sweep: &Mutex<Sweep>) -> Result<Live, SweepError> {
     let mut sweep = sweep.lock().unwrap_or_else(PoisonError::into_inner);
     Ok(Live {
         connections: sweep.live()?,

@@ -1,5 +1,6 @@
 //! The gRPC services: Hubble's observer and peer, health, reflection, and `flowd.v1`.
 
+mod aggregates;
 mod codec;
 mod diff;
 mod events;
@@ -17,6 +18,7 @@ mod tests;
 use std::time::Duration;
 
 use flowd_proto::FILE_DESCRIPTOR_SET;
+use flowd_proto::flowd::v1::aggregates_server::AggregatesServer;
 use flowd_proto::flowd::v1::flowd_server::FlowdServer;
 use flowd_proto::flowd::v1::modes_server::ModesServer;
 use flowd_proto::flowd::v1::policies_server::PoliciesServer;
@@ -30,6 +32,7 @@ use tonic_health::ServingStatus;
 
 use super::gate::GateLayer;
 use super::{Door, Sources};
+pub use aggregates::AggregateDoor;
 use flows::ObserverWithFlows;
 pub(crate) use host::answer as host_status;
 use observer::ObserverService;
@@ -57,6 +60,8 @@ pub struct Options {
     pub hubble_server_version: Option<String>,
     /// Where policies are changed; without it they cannot be.
     pub policies: Option<PolicyDoor>,
+    /// Where the kernel's tables are read; without it aggregates are made of the flow log alone.
+    pub aggregates: Option<AggregateDoor>,
 }
 
 impl Default for Options {
@@ -67,6 +72,7 @@ impl Default for Options {
             tls_server_name: None,
             hubble_server_version: None,
             policies: None,
+            aggregates: None,
         }
     }
 }
@@ -116,6 +122,13 @@ pub async fn routes(sources: &Sources, options: &Options) -> Result<Routes, Serv
         .add_service(
             TimelineServer::new(events::TimelineService::new(sources.clone()))
                 .max_decoding_message_size(max_request),
+        )
+        .add_service(
+            AggregatesServer::new(aggregates::AggregateService::new(
+                sources.clone(),
+                options.aggregates.clone(),
+            ))
+            .max_decoding_message_size(max_request),
         )
         .add_service(health)
         .add_service(reflection().build_v1()?)

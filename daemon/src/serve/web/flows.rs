@@ -64,9 +64,8 @@ impl Asked {
             until: self.until.as_deref().map(time).transpose()?,
             whitelist: self.filters()?,
             extensions: self.shadow()?.map(|shadow| {
-                let shadow = shadow.into();
                 let asked = GetFlowsExtension {
-                    shadow,
+                    shadow: shadow.into(),
                     ..GetFlowsExtension::default()
                 };
                 asked.pack()

@@ -1,5 +1,6 @@
 //! The services through the real client, over a unix socket.
 
+mod aggregates;
 mod flows;
 mod reach;
 mod services;
