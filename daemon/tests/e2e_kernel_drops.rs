@@ -144,6 +144,9 @@ fn a_closed_port_is_told_as_the_kernel_counts_it() {
         line.contains(&format!("shop/server:{port}")) && line.contains("[kernel: NO_SOCKET]"),
         "{line}"
     );
+    let why = scene.lines(&["why", "shop/client", "shop/server", "UDP/7000"]);
+    let note = "afterwards the kernel dropped a packet of the connection, for its reason NO_SOCKET";
+    assert!(why.iter().any(|line| line.contains(note)), "{why:#?}");
     let row = api.ledger("kernel_no_socket", TrafficDirection::Ingress.into());
     assert_eq!((row.packets, row.told + row.coalesced), (10, 10));
     let metrics = scene.flowd.metrics().expect("scraped");

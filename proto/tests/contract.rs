@@ -161,6 +161,8 @@ fn the_descriptor_set_holds_every_service() {
     assert_eq!(
         methods,
         [
+            "flowd.v1.Aggregates/Connections",
+            "flowd.v1.Aggregates/Top",
             "flowd.v1.Flowd/Explain",
             "flowd.v1.Flowd/Status",
             "flowd.v1.Flowd/Why",

@@ -10,7 +10,7 @@ use flowd_proto::flowd::v1::{WhyBasis, WhyEnd};
 use flowd_proto::{kernel_reason, reason};
 
 use super::connection::{Connection, other};
-use super::{Context, evaluation, nearest, shadow, written};
+use super::{Context, evaluation, find, nearest, shadow, written};
 use crate::flow::Record;
 use crate::flow::record::Side as PacketSide;
 use crate::observe::extension::reason_name;
@@ -51,7 +51,7 @@ pub(super) fn of_record(context: &Context<'_>, record: &Record) -> WhyEnd {
     let told = end.rules.len();
     end.notes.extend(unnamed(record, told));
     end.notes.extend(about(record, &connection));
-    end.notes.extend(of_kernel(record));
+    end.notes.extend(of_kernel(context, record));
     if by_policy(judged.verdict) {
         let now = evaluation::answer(context.policies, &query);
         end.notes
@@ -188,15 +188,21 @@ fn remedy(
     }
 }
 
-/// The kernel's own word for why it dropped the packet.
-fn of_kernel(record: &Record) -> Option<String> {
-    let reason = record.judged.kernel_reason()?;
-    let text = kernel_reason::find(&reason);
-    let help = text.map_or_else(String::new, |text| {
-        format!(": {} {}", text.meaning, text.advice)
-    });
+/// The kernel's own word for why it dropped the packet, or a later one of the connection.
+fn of_kernel(context: &Context<'_>, record: &Record) -> Option<String> {
+    let words = |record: &Record| {
+        let reason = record.judged.kernel_reason()?;
+        let help = kernel_reason::find(&reason).map_or_else(String::new, |text| {
+            format!(": {} {}", text.meaning, text.advice)
+        });
+        Some(format!("for its reason {reason}{help}"))
+    };
+    if let Some(words) = words(record) {
+        return Some(format!("no policy decided: the kernel dropped it, {words}"));
+    }
+    let later = words(&find::dropped_since(context.log, record)?)?;
     Some(format!(
-        "no policy decided: the kernel dropped it, for its reason {reason}{help}"
+        "afterwards the kernel dropped a packet of the connection, {later}"
     ))
 }
 

@@ -78,8 +78,12 @@ fn last(log: &Log, mut end: u64, passes: impl Fn(&Record) -> bool) -> Option<Rec
     None
 }
 
-/// Whether a record says what decided on a connection, and not only that it is part of one.
+/// Whether a record says what decided on a connection, and not only that it is part of one, or that
+/// the kernel dropped a packet of it.
 const fn decides(record: &Record) -> bool {
+    if record.judged.is_kernel_drop() {
+        return false;
+    }
     match record.judged.verdict {
         Verdict::Forward(
             ForwardReason::Reply | ForwardReason::Related | ForwardReason::Neighbour,
@@ -97,7 +101,7 @@ const fn decides(record: &Record) -> bool {
 
 /// The flow that decided on a record's connection, which may be the record itself.
 pub(super) fn opening(log: &Log, record: &Record) -> Option<Record> {
-    if decides(record) {
+    if decides(record) || record.judged.is_kernel_drop() {
         return Some(record.clone());
     }
     last(log, record.seq, |other| {
@@ -119,6 +123,14 @@ pub(super) fn shadow(log: &Log, record: &Record) -> Option<Arc<Shadowed>> {
             && same_connection(other, record)
     })?;
     before.shadow
+}
+
+/// The newest packet of a record's connection that the kernel dropped afterwards.
+pub(super) fn dropped_since(log: &Log, record: &Record) -> Option<Record> {
+    let found = last(log, log.seen(), |other| {
+        other.seq <= record.seq || other.judged.is_kernel_drop() && same_connection(other, record)
+    })?;
+    (found.seq > record.seq).then_some(found)
 }
 
 fn same_connection(one: &Record, other: &Record) -> bool {
